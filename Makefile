@@ -26,14 +26,15 @@ test: test-native test-fuzz test-wasm test-e2e test-image ## every test that nee
 
 .PHONY: test-native
 test-native: ## the engine's, its language's and egressctl's tests, natively
-	$(CARGO) test -p egress-reading -p egress-cel -p egress-filter -p egressctl
+	$(CARGO) test -p egress-reading -p egress-cel -p egress-config -p egress-filter -p egressctl
 	$(CARGO) test -p schema-agreement
 
 .PHONY: test-wasm
 test-wasm: ## the engine's tests as wasm, in Node's V8
 	@runner=$$($(setup)/wasm-bindgen-runner); \
 	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$$runner $(setup)/cargo-wasm test \
-		-p egress-reading -p egress-cel -p egress-filter --lib --target wasm32-unknown-unknown
+		-p egress-reading -p egress-cel -p egress-config -p egress-filter \
+		--lib --target wasm32-unknown-unknown
 
 .PHONY: test-e2e e2e
 test-e2e: build-wasm build-bodies build-trapping ## the filter, in an emulated host and in Envoy
@@ -163,7 +164,7 @@ lint: ## formatting and lints, for the host and for wasm
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@if $(setup)/cargo-wasm clippy --version >/dev/null 2>&1; then \
-		$(setup)/cargo-wasm clippy -p egress-reading -p egress-cel -p egress-filter \
+		$(setup)/cargo-wasm clippy -p egress-reading -p egress-cel -p egress-config -p egress-filter \
 			--features egress-filter/trap-for-tests --target wasm32-wasip1 -- -D warnings; \
 	else echo 'no clippy for the wasm target here: the filter glue was not linted'; fi
 

@@ -82,8 +82,9 @@ pub enum Answer<'a> {
     /// An answer of the service, or one that the proxy made in its place (504 for a timeout, 503
     /// for a refused connection). Envoy adds `x-envoy-upstream-service-time` to a service's own.
     Response {
-        /// The headers, `:status` among them.
-        headers: Headers<'a>,
+        /// The headers, `:status` among them. They are boxed, as most events are no answers, and
+        /// are moved.
+        headers: Box<Headers<'a>>,
         /// The body, cut at [`MAX_BODY`].
         body: &'a [u8],
         /// Whether it was cut.
@@ -174,7 +175,13 @@ impl Failure {
 /// How many bytes of an answer's body are looked at.
 pub const MAX_BODY: usize = 64 * 1024;
 
-impl Answer<'_> {
+impl<'a> Answer<'a> {
+    /// A service's answer: its headers, its body as far as [`MAX_BODY`], and whether that was cut.
+    #[must_use]
+    pub fn response(headers: Headers<'a>, body: &'a [u8], is_cut: bool) -> Answer<'a> {
+        Answer::Response { headers: Box::new(headers), body, is_cut }
+    }
+
     /// The answer's HTTP status, where it has one.
     #[must_use]
     pub fn status(&self) -> Option<u16> {

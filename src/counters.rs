@@ -181,6 +181,7 @@ struct Entry {
 
 impl Tally {
     /// Counts an event.
+    #[inline]
     pub fn count(&mut self, count: Count) {
         let group = count.policy.map_or(0, |index| index.saturating_add(1));
         // There are nowhere near as many policies as would make this overflow.

@@ -252,36 +252,57 @@ impl Reply {
 
     /// The answer to a request that is refused for this reason.
     #[must_use]
+    #[inline]
     pub fn refusing(reason: Reason) -> Reply {
-        let (status, grpc_status, body) = if reason.is_malformed() {
-            // INVALID_ARGUMENT
-            (400, 3, BAD_REQUEST_BODY)
-        } else if reason == Reason::CredentialUnavailable {
-            // UNAVAILABLE
-            (500, 14, UNAVAILABLE_BODY)
-        } else if reason == Reason::AnswerError {
-            // INTERNAL
-            (500, 13, ANSWER_ERROR_BODY)
-        } else if matches!(reason, Reason::ExternalDenied | Reason::NoAnswer | Reason::CalloutError)
-        {
-            // PERMISSION_DENIED
-            (403, 7, EXTERNAL_BODY)
-        } else if reason == Reason::RateLimited {
-            // UNAVAILABLE
-            (429, 14, RATE_LIMITED_BODY)
-        } else if reason == Reason::BodyTooLarge {
-            // RESOURCE_EXHAUSTED
-            (413, 8, BODY_TOO_LARGE_BODY)
-        } else {
-            // PERMISSION_DENIED
-            (403, 7, DENIAL_BODY)
-        };
+        let Refusal { status, grpc_status, body } = *Refusal::of(reason);
         Reply {
             status,
             grpc_status,
             headers: Vec::new(),
             body: Cow::Borrowed(body.as_bytes()),
             details: reason.as_str(),
+        }
+    }
+}
+
+/// The statuses and the body of an answer that refuses a request.
+#[derive(Debug)]
+struct Refusal {
+    status: u16,
+    grpc_status: u8,
+    body: &'static str,
+}
+
+impl Refusal {
+    /// That for a reason. They are constants, so that a request which is refused only copies one.
+    fn of(reason: Reason) -> &'static Refusal {
+        match reason {
+            // INVALID_ARGUMENT
+            reason if reason.is_malformed() => {
+                &Refusal { status: 400, grpc_status: 3, body: BAD_REQUEST_BODY }
+            }
+            // UNAVAILABLE
+            Reason::CredentialUnavailable => {
+                &Refusal { status: 500, grpc_status: 14, body: UNAVAILABLE_BODY }
+            }
+            // INTERNAL
+            Reason::AnswerError => {
+                &Refusal { status: 500, grpc_status: 13, body: ANSWER_ERROR_BODY }
+            }
+            // PERMISSION_DENIED
+            Reason::ExternalDenied | Reason::NoAnswer | Reason::CalloutError => {
+                &Refusal { status: 403, grpc_status: 7, body: EXTERNAL_BODY }
+            }
+            // UNAVAILABLE
+            Reason::RateLimited => {
+                &Refusal { status: 429, grpc_status: 14, body: RATE_LIMITED_BODY }
+            }
+            // RESOURCE_EXHAUSTED
+            Reason::BodyTooLarge => {
+                &Refusal { status: 413, grpc_status: 8, body: BODY_TOO_LARGE_BODY }
+            }
+            // PERMISSION_DENIED
+            _ => &Refusal { status: 403, grpc_status: 7, body: DENIAL_BODY },
         }
     }
 }

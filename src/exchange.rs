@@ -136,6 +136,7 @@ impl Exchange {
     /// What becomes of a part of the message that has come. Only a part whose lines are to be read
     /// needs an event.
     #[must_use]
+    #[inline]
     pub fn expects(&self, part: Part) -> Expectation {
         let is_request =
             matches!(part, Part::RequestHeaders | Part::RequestBody | Part::RequestTrailers);
@@ -217,6 +218,7 @@ impl Exchange {
     /// What is to be counted and logged about the steps so far. Take it after a step has been
     /// carried out. For a step that could not be carried out, [`Event::Failed`] comes first, which
     /// replaces the report.
+    #[inline]
     pub fn take_report(&mut self) -> Option<Report<'_>> {
         if self.notes.subject == Some(Subject::Decision) {
             self.is_reported = true;
@@ -304,6 +306,7 @@ impl Exchange {
     }
 
     /// The step for a part whose lines are not read.
+    #[inline]
     fn without<'s>(&self, part: Part) -> Step<'s> {
         match self.expects(part) {
             Expectation::Pass => Step::Forward(Vec::new()),

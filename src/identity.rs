@@ -4,24 +4,14 @@ pub mod peer;
 #[cfg(test)]
 mod tests;
 
+pub use egress_reading::host::MAX_TRUST_DOMAIN;
+use egress_reading::host::is_trust_domain;
 use thiserror::Error;
 
-/// One place to look for the caller's SPIFFE ID.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IdentitySource {
-    /// Filter state `io.istio.peer_principal`, which a waypoint's HBONE listener writes.
-    FilterState,
-    /// The URI SAN of the peer's certificate, where this filter's own listener ends mTLS.
-    PeerCertificate,
-    /// The `x-forwarded-client-cert` header, which any caller can write unless the proxy in front
-    /// removes it.
-    ForwardedClientCert,
-}
+use crate::config::IdentitySource;
 
 /// The longest SPIFFE ID (SPIFFE-ID section 2.3).
 const MAX_ID: usize = 2048;
-/// The longest trust domain, in bytes (SPIFFE-ID section 2.1).
-pub const MAX_TRUST_DOMAIN: usize = 255;
 
 /// A SPIFFE ID (SPIFFE-ID section 2), with the workload if it has the form that Istio gives
 /// workloads.
@@ -116,14 +106,6 @@ fn workload(path: &str) -> Option<Workload<'_>> {
         }
         _ => None,
     }
-}
-
-/// Whether this is the name of a trust domain (SPIFFE-ID section 2.1).
-pub(crate) fn is_trust_domain(name: &str) -> bool {
-    let legal = |byte: u8| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_')
-    };
-    !name.is_empty() && name.len() <= MAX_TRUST_DOMAIN && name.bytes().all(legal)
 }
 
 /// Whether this can be a segment of a SPIFFE ID's path (SPIFFE-ID section 2.2).

@@ -53,12 +53,13 @@
 
 pub use egress_cel as cel;
 pub use egress_cel::suggest;
-use egress_reading::{hash, mends};
+pub use egress_config as config;
+pub use egress_reading::path_safety as path;
+use egress_reading::{hash, header_name, mends};
 
 pub mod attributes;
 pub mod audit;
 pub mod call;
-pub mod config;
 pub mod counters;
 pub mod coverage;
 pub mod credential;
@@ -71,13 +72,11 @@ pub mod ext_auth;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-mod header_name;
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 mod host;
 pub mod identity;
 mod lint;
 mod order;
-pub mod path;
 mod plain;
 pub mod policy;
 pub mod printable;

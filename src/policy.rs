@@ -10,7 +10,6 @@ pub(crate) mod fixed_headers;
 pub(crate) mod global_limit;
 pub(crate) mod header_rules;
 pub(crate) mod index;
-mod path_change;
 #[cfg(any(test, feature = "trap-for-tests"))]
 pub(crate) mod probe;
 pub(crate) mod rate_limit;
@@ -121,6 +120,8 @@ pub struct Engine {
     pub(crate) has_passes: bool,
     /// Whether a policy is only in shadow.
     pub(crate) has_shadow: bool,
+    /// Whether there is an enforced Deny or Require.
+    pub(crate) may_refuse: bool,
     pub(crate) audit: AuditLog,
     pub(crate) access_log: bool,
     /// What is evaluated for audit records, if anything is.
@@ -159,6 +160,12 @@ impl Policy {
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn rule_expressions(&self) -> Option<&[Expression]> {
         self.rule.as_ref().map(Rule::expressions)
+    }
+
+    /// Whether it is enforced, and has a rule that can refuse a request by itself.
+    fn may_refuse(&self) -> bool {
+        let refuses = self.rule.as_ref().is_some_and(|rule| !rule.is_allow());
+        refuses && self.mode == Mode::Enforce
     }
 }
 
@@ -218,6 +225,7 @@ impl Engine {
             deadline: config.deadline,
             bodies,
             has_shadow: policies.iter().any(|policy| policy.mode == Mode::Shadow),
+            may_refuse: policies.iter().any(Policy::may_refuse),
             has_passes: policies.iter().any(|policy| policy.pass() != Pass::First),
             audit: config.audit,
             access_log: config.access_log,

@@ -15,17 +15,17 @@ pub(crate) use egress_reading::{cookie, name, query, value};
 
 use crate::decision::Reason;
 use crate::mends::{self, Mend};
-use crate::request::headers::Headers;
+use crate::request::headers::{Headers, Known};
 
 /// Why a request is refused before any rule because of its method or headers, if it is.
 pub(crate) fn objection(headers: &Headers<'_>) -> Option<(Reason, &'static str)> {
-    if let Some(why) = method::objection(headers.first(b":method").unwrap_or_default()) {
+    if let Some(why) = method::objection(headers.known(Known::METHOD).unwrap_or_default()) {
         return Some((Reason::MethodUnsafe, why));
     }
     if headers.has_blank_ends() && mends::is_on(Mend::Blanks) {
         return Some((Reason::HeaderUnsafe, "blank around a value"));
     }
-    if headers.may_have(value::CREDENTIALS) || headers.may_have(connection::NAME) {
+    if headers.may_have_known(Known::AUTHORIZATION) || headers.may_have_known(Known::CONNECTION) {
         return objection_to_lines(headers);
     }
     None
@@ -38,7 +38,7 @@ fn objection_to_lines(headers: &Headers<'_>) -> Option<(Reason, &'static str)> {
         return Some((Reason::HeaderUnsafe, "tab in authorization"));
     }
     if mends::is_on(Mend::Connection)
-        && let Some(why) = headers.values(connection::NAME).find_map(connection::objection)
+        && let Some(why) = headers.values(Known::CONNECTION.name).find_map(connection::objection)
     {
         return Some((Reason::HeaderUnsafe, why));
     }

@@ -158,10 +158,16 @@ impl<'a> Facts<'a> {
         of(Property::FilterChainName).or_else(|| of(Property::ClusterName))
     }
 
+    /// Whether a quick look shows that this is it, as it is of most requests: the host, which is
+    /// canonical, that the request is for.
+    pub(crate) fn is_named(&self, host: &str) -> bool {
+        destination::is_named(self.property(Property::FilterChainName), host)
+    }
+
     /// Whether a request for this host, which is canonical, has come to a destination that does not
     /// serve it.
     pub(crate) fn is_astray(&self, host: &str) -> bool {
-        !destination::is_named(self.property(Property::FilterChainName), host)
+        !self.is_named(host)
             && self.destination().is_some_and(|served| !destination::serves(served, host))
     }
 

@@ -35,6 +35,7 @@ impl<T> Slots<T> {
     }
 
     /// The value under a number.
+    #[inline]
     pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
         match self.slots.get_mut(slot_of(number)) {
             Some(Some((own, value))) if *own == number => Some(value),

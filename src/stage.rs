@@ -169,7 +169,7 @@ pub(crate) struct Turn<'a, 'f, 't> {
     pub(crate) admitted: Option<Admitted<'f, 'a>>,
     /// The request's headers as the stages so far have changed them; none while they are as they
     /// came.
-    pub(crate) headers: Option<Headers<'a>>,
+    pub(crate) headers: Option<Box<Headers<'a>>>,
     /// What to change of the request's headers, in order.
     pub(crate) changes: Vec<Change<'a>>,
     pub(crate) trace: Option<&'t mut Trace>,
@@ -177,6 +177,13 @@ pub(crate) struct Turn<'a, 'f, 't> {
     pub(crate) next_call: CallId,
     /// How long the wait took that has just ended; zero if none has.
     pub(crate) waited: Duration,
+}
+
+/// Makes room for as many changes as few requests have more of, unless there is some.
+fn make_room(changes: &mut Vec<Change<'_>>) {
+    if changes.capacity() == 0 {
+        *changes = Vec::with_capacity(8);
+    }
 }
 
 impl<'a, 'f, 't> Turn<'a, 'f, 't> {
@@ -207,15 +214,15 @@ impl<'a, 'f, 't> Turn<'a, 'f, 't> {
         let facts = self.facts;
         let changes = &mut self.changes;
         let headers = self.headers.get_or_insert_with(|| {
-            changes.reserve(8);
-            facts.headers.clone()
+            make_room(changes);
+            Box::new(facts.headers.clone())
         });
         (headers, changes)
     }
 
     /// The request's headers as the stages so far have changed them.
     pub(crate) fn current(&self) -> &Headers<'a> {
-        self.headers.as_ref().unwrap_or(&self.facts.headers)
+        self.headers.as_deref().unwrap_or(&self.facts.headers)
     }
 
     /// The path safety for the request's host.

@@ -389,7 +389,7 @@ impl Tried {
         for (index, message) in of_request.chain(report.errors) {
             self.errors.extend(name(*index).map(|name| (name, message.clone())));
         }
-        self.audit = self.audit.take().or(report.audit.map(str::to_owned));
+        self.audit = self.audit.take().or(report.audit_text().map(str::to_owned));
         if let Some(decision) = report.decision {
             self.detail = decision.detail;
             self.policy = decision.policy.and_then(name);
@@ -405,7 +405,7 @@ pub(crate) fn serve_tokens(engine: &Engine) {
     let body = br#"{"access_token":"<redacted>","token_type":"bearer"}"#;
     while let Some((fetch, _)) = engine.due_fetch() {
         let headers = [(&b":status"[..], &b"200"[..])].into_iter().collect();
-        engine.end_fetch(fetch, &Answer::Response { headers, body, is_cut: false }, Duration::ZERO);
+        engine.end_fetch(fetch, &Answer::response(headers, body, false), Duration::ZERO);
     }
 }
 

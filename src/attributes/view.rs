@@ -93,6 +93,7 @@ impl<'a> View<'a> {
     }
 
     /// `request.path`.
+    #[inline]
     pub(crate) fn path(&self) -> Result<&'a str, Fault> {
         match self.path {
             Some(path) => Ok(path),

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::line::MAX_TEXT;
 use crate::config::ConfigError;
 use crate::policy::Engine;
 use crate::printable;
@@ -78,10 +79,18 @@ fn is_none(count: &usize) -> bool {
 }
 
 fn note<'a>(policy: Option<&'a str>, place: &'a str, message: &str) -> Note<'a> {
-    Note {
-        policy,
-        place,
-        message: super::text(Some(message.as_bytes())).unwrap_or_default().into_owned(),
+    Note { policy, place, message: cut(message) }
+}
+
+/// A message, cut as long texts of other records are.
+fn cut(message: &str) -> String {
+    match message.as_bytes().split_at_checked(MAX_TEXT) {
+        Some((start, rest)) if !rest.is_empty() => {
+            let mut message = String::from_utf8_lossy(start).into_owned();
+            message.push_str("...");
+            message
+        }
+        _ => message.to_owned(),
     }
 }
 

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::ending::{close, refused};
+use super::record::RequestLine;
 use super::report::Notes;
 use super::waiting::Resumed;
 use super::{Event, Exchange, Part, RESPONSE_BODY_FAILED, State, Step};
@@ -153,7 +154,7 @@ pub(super) fn judge(
     }
     let judged = found.body.as_deref_mut().and_then(|body| body.judged.take());
     let mut turn = Turn {
-        headers: judged.as_deref().and_then(Headers::from_pairs),
+        headers: judged.as_deref().and_then(Headers::from_pairs).map(Box::new),
         ..Turn::new(engine, facts, meter, found, trace)
     };
     turn.next_call = next_call;
@@ -212,7 +213,7 @@ fn conclude<'s>(
     facts: &Facts<'_>,
     (ending, is_exhausted): (Option<Ending>, bool),
 ) -> Step<'s> {
-    match close(found, notes, engine, facts, None, ending, is_exhausted) {
+    match close(found, notes, engine, facts, RequestLine::default(), ending, is_exhausted) {
         Some(reply) => {
             *state = State::Ended { is_reset: false };
             Step::Reply(reply)
@@ -284,7 +285,7 @@ impl Exchange {
         self.state = State::Receiving(Receiving { call: Some((call.id, stage)), ..receiving });
         self.calls = self.calls.saturating_add(1);
         self.since = now;
-        Step::Call(call)
+        Step::Call(Box::new(call))
     }
 
     /// Goes on with the answer to the call of a stage that needs the body.

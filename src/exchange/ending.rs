@@ -1,5 +1,6 @@
 //! How a request ends, and what is said of one that ends because something failed.
 
+use super::record::RequestLine;
 use super::report::Notes;
 use super::{Exchange, State, Step};
 use crate::decision::{Decision, Reason, Reply, Verdict};
@@ -73,7 +74,7 @@ impl Exchange {
         let facts = Facts::new(headers, source);
         let calls = std::mem::take(&mut self.found.decision.calls);
         self.found.decision = Decision { calls, ..Decision::because(Reason::Gone) };
-        self.notes.decided(engine, &facts, None, &self.found.decision, None);
+        self.notes.decided(engine, &facts, RequestLine::default(), &self.found.decision, None);
     }
 }
 
@@ -84,7 +85,7 @@ pub(super) fn close(
     notes: &mut Notes,
     engine: &Engine,
     facts: &Facts<'_>,
-    host: Option<&str>,
+    line: RequestLine<'_>,
     ending: Option<Ending>,
     is_exhausted: bool,
 ) -> Option<Reply> {
@@ -96,7 +97,7 @@ pub(super) fn close(
         add_to(said, reply);
     }
     let status = reply.as_ref().map(|reply| reply.status);
-    notes.decided(engine, facts, host, decision, status);
+    notes.decided(engine, facts, line, decision, status);
     reply
 }
 
@@ -141,6 +142,6 @@ pub(super) fn refused<'s>(
 ) -> Step<'s> {
     *decision = Decision::internal_error(detail);
     let reply = Reply::refusing(decision.reason);
-    notes.decided(engine, facts, None, decision, Some(reply.status));
+    notes.decided(engine, facts, RequestLine::default(), decision, Some(reply.status));
     Step::Reply(reply)
 }

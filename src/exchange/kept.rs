@@ -44,7 +44,7 @@ impl Kept {
 
     /// Keeps what stages have changed, if they have changed anything.
     pub(super) fn of_turn(turn: &Turn<'_, '_, '_>) -> Option<Kept> {
-        let headers = turn.headers.as_ref()?;
+        let headers = turn.headers.as_deref()?;
         Some(Kept::of(Some(headers), &turn.changes))
     }
 

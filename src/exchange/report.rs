@@ -1,6 +1,6 @@
 //! What is to be counted and logged about an exchange.
 
-use super::record;
+use super::record::{self, RequestLine};
 use crate::attributes::view::View;
 use crate::config::AuditLog;
 use crate::counters::{Count, Counter};
@@ -19,8 +19,8 @@ pub struct Report<'x> {
     /// What failed, if the stream is reset after its request went on.
     /// Beside it, the cause, where the proxy's status does not tell it.
     pub cut_off: Option<(&'static str, Option<&'static str>)>,
-    /// The line for the audit log, if this is logged.
-    pub audit: Option<&'x str>,
+    /// The line for the audit log, if this is logged: JSON in printable ASCII.
+    pub audit: Option<&'x [u8]>,
     /// What goes into the proxy's access log, if the configuration asks for that.
     pub access_log: Option<&'x AccessLog>,
     /// How many expressions failed of those that are only for records.
@@ -53,7 +53,7 @@ pub(super) enum Subject {
 pub(super) struct Notes {
     pub(super) subject: Option<Subject>,
     errors: Vec<(usize, String)>,
-    audit: Option<String>,
+    audit: Option<Vec<u8>>,
     access_log: Option<Box<AccessLog>>,
     /// How many expressions failed of those that are only for records.
     field_errors: u32,
@@ -61,11 +61,12 @@ pub(super) struct Notes {
 
 impl Notes {
     /// Notes a decision. `status` is that of the filter's own answer, if it answers.
+    #[inline]
     pub(super) fn decided(
         &mut self,
         engine: &Engine,
         facts: &Facts<'_>,
-        host: Option<&str>,
+        line: RequestLine<'_>,
         decision: &Decision,
         status: Option<u16>,
     ) {
@@ -79,7 +80,7 @@ impl Notes {
             (self.audit, self.field_errors) = (None, 0);
             return;
         }
-        self.write_down(engine, facts, host, decision, status, is_logged);
+        self.write_down(engine, facts, line, decision, status, is_logged);
     }
 
     /// Writes the record, and what goes into the access log.
@@ -88,7 +89,7 @@ impl Notes {
         &mut self,
         engine: &Engine,
         facts: &Facts<'_>,
-        host: Option<&str>,
+        line: RequestLine<'_>,
         decision: &Decision,
         status: Option<u16>,
         is_logged: bool,
@@ -98,7 +99,7 @@ impl Notes {
             Some(recording) => self.record(recording, engine, facts, is_logged),
         };
         self.audit =
-            is_logged.then(|| record::line(engine, facts, host, decision, status, &fields));
+            is_logged.then(|| record::line(engine, facts, line, decision, status, &fields));
         if engine.access_log {
             let policy = decision.policy.and_then(|index| engine.policy_name(index));
             self.access_log = Some(Box::new(AccessLog {
@@ -142,7 +143,8 @@ impl Notes {
         let decision = Decision::internal_error(detail);
         // The record has no status, as the caller gets none of the filter's.
         let is_logged = engine.audit != AuditLog::None;
-        self.audit = is_logged.then(|| record::line(engine, facts, None, &decision, None, &[]));
+        self.audit = is_logged
+            .then(|| record::line(engine, facts, RequestLine::default(), &decision, None, &[]));
         if self.subject != Some(Subject::Response) {
             self.errors.clear();
         }
@@ -184,7 +186,13 @@ impl Notes {
     }
 }
 
-impl Report<'_> {
+impl<'x> Report<'x> {
+    /// The line for the audit log as text, for tools.
+    #[must_use]
+    pub fn audit_text(&self) -> Option<&'x str> {
+        self.audit.and_then(|line| std::str::from_utf8(line).ok())
+    }
+
     /// Calls `step` for each counter that is to go up.
     pub fn count(&self, mut step: impl FnMut(Count)) {
         if let Some(decision) = self.decision {
@@ -210,7 +218,7 @@ pub struct Unconfigured {
     /// The answer.
     pub reply: Reply,
     /// The line for the audit log. It is always written, because no configuration says otherwise.
-    pub audit: String,
+    pub audit: Vec<u8>,
 }
 
 /// Refuses a request because there is no configuration. Who calls is not known.

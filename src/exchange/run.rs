@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::body::{self, Judged, Next};
 use super::ending::{close, refused};
 use super::kept::Kept;
+use super::record::RequestLine;
 use super::waiting::{On, Pending, Resumed};
 use super::{Exchange, State, Step};
 use crate::call::CallId;
@@ -57,7 +58,7 @@ impl Exchange {
         };
         let (mut next, mut flow) = (0_usize, Flow::Next);
         if let Some((resumed, kept)) = resumed {
-            turn.headers = kept.and_then(Kept::headers);
+            turn.headers = kept.and_then(Kept::headers).map(Box::new);
             turn.changes = kept.map(Kept::changes).unwrap_or_default();
             turn.waited = facts.now().saturating_sub(self.since);
             next = resumed.stage.saturating_add(1);
@@ -79,7 +80,7 @@ impl Exchange {
                     self.state = State::Waiting(Pending::before(next, On::Call(call.id)));
                     self.calls = self.calls.saturating_add(1);
                     self.since = facts.now();
-                    return Step::Call(*call);
+                    return Step::Call(call);
                 }
                 Flow::Await(credential) => {
                     self.kept = Kept::of_turn(&turn).map(Box::new);
@@ -89,14 +90,13 @@ impl Exchange {
                 Flow::End(ending) => break Some(ending),
             }
         };
-        let Turn { mut changes, admitted, headers: changed, .. } = turn;
-        let mut ending = ending;
+        let (mut ending, found) = (ending, &mut *turn.found);
         let is_unasked =
-            || self.found.services.as_ref().is_some_and(|said| !said.forwards.is_empty());
+            |found: &Found| found.services.as_ref().is_some_and(|said| !said.forwards.is_empty());
         if let Some(ending) = &mut ending
             && READS_BODIES
             && ending.reason.verdict() == Verdict::Answer
-            && is_unasked()
+            && is_unasked(found)
         {
             // Nothing has let the request through.
             *ending = Ending { detail: Some(UNASKED), ..Ending::because(Reason::CalloutError) };
@@ -105,38 +105,41 @@ impl Exchange {
             && !self.meter.is_exhausted()
             && !facts.failed()
         {
-            let found = &mut self.found;
             match body::next(bodies, engine, found, &facts.headers, !self.ends_request) {
                 Next::Pass => {}
                 Next::End(end) => ending = Some(end),
                 Next::Judge(body) => {
-                    keep_judged(engine, changed.as_ref(), found);
+                    keep_judged(engine, turn.headers.as_deref(), found);
                     let facts = facts.again().with_body(body);
                     found.tell(&facts);
                     let none = (CallId(self.calls), None);
-                    ending = match body::judge(engine, found, &self.meter, &facts, trace, none) {
+                    ending = match body::judge(engine, found, &self.meter, &facts, turn.trace, none)
+                    {
                         Judged::Done(ending) => ending,
                         // Without a body, the services were asked before.
                         Judged::Waits(..) => Some(Ending::internal_error("a call without a body")),
                     };
                 }
                 Next::Receive(receiving) => {
-                    keep_judged(engine, changed.as_ref(), found);
-                    body::drop_length(found, engine, &mut changes);
+                    keep_judged(engine, turn.headers.as_deref(), found);
+                    body::drop_length(found, engine, &mut turn.changes);
                     engine.keep_candidates(std::mem::take(&mut found.candidates));
                     self.state = State::Receiving(receiving);
-                    return Step::Forward(changes);
+                    return Step::Forward(turn.changes);
                 }
             }
         }
-        engine.keep_candidates(std::mem::take(&mut self.found.candidates));
+        engine.keep_candidates(std::mem::take(&mut found.candidates));
         let is_exhausted = self.meter.is_exhausted();
-        let host = admitted.as_ref().map(|admitted| &*admitted.host);
-        let (found, notes) = (&mut self.found, &mut self.notes);
-        match close(found, notes, engine, &facts, host, ending, is_exhausted) {
+        let admitted = turn.admitted.as_ref();
+        let line = admitted.map_or_else(RequestLine::default, |admitted| RequestLine {
+            host: Some(&admitted.host),
+            plain_path: admitted.plain_path,
+        });
+        match close(found, &mut self.notes, engine, &facts, line, ending, is_exhausted) {
             None => {
                 self.state = State::Passing;
-                Step::Forward(changes)
+                Step::Forward(turn.changes)
             }
             Some(reply) => {
                 self.state = State::Ended { is_reset: false };

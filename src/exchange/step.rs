@@ -18,7 +18,7 @@ pub enum Expectation {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step<'s> {
     /// Make this call, and hold what has arrived.
-    Call(Call),
+    Call(Box<Call>),
     /// Hold what has arrived until a fetch of the token of this credential ends
     /// ([`Engine::due_fetch`](crate::policy::Engine::due_fetch)).
     Await(usize),

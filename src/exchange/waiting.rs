@@ -45,7 +45,10 @@ pub(super) struct Resumed<'r> {
 }
 
 impl Resumed<'_> {
-    /// Tells the stage that has waited.
+    /// Tells the stage that has waited. It is apart from the loop over the stages, which most
+    /// requests run through once.
+    #[cold]
+    #[inline(never)]
     pub(super) fn tell(&self, turn: &mut Turn<'_, '_, '_>, order: &[Stage]) -> Flow {
         turn.readmit();
         let Some(stage) = order.get(self.stage) else {

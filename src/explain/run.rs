@@ -70,7 +70,7 @@ impl Run {
             reply = Some(denial);
         }
         let report = exchange.take_report();
-        let audit = report.and_then(|report| report.audit).map(str::to_owned);
+        let audit = report.and_then(|report| report.audit_text()).map(str::to_owned);
         let undecided = || Decision::internal_error("there is no decision yet");
         let decision = report.and_then(|report| report.decision.cloned()).unwrap_or_else(undecided);
         let mut responds = false;

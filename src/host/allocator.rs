@@ -52,8 +52,8 @@ impl Drop for Loading {
 #[inline(never)]
 fn ran_out() {
     if LOADING.swap(false, Ordering::Relaxed) {
-        sys::log(abi::LOG_INFO, OUT_OF_MEMORY.record);
-        sys::log(abi::LOG_ERROR, OUT_OF_MEMORY.error);
+        sys::log(abi::LOG_INFO, OUT_OF_MEMORY.record.as_bytes());
+        sys::log(abi::LOG_ERROR, OUT_OF_MEMORY.error.as_bytes());
     }
 }
 

@@ -164,7 +164,7 @@ impl Received {
             return Answer::CutOff;
         };
         match (Pairs { bytes: headers, count: *header_count }).read() {
-            Some(headers) => Answer::Response { headers, body, is_cut: *is_cut },
+            Some(headers) => Answer::response(headers, body, *is_cut),
             None => Answer::CutOff,
         }
     }

@@ -33,7 +33,7 @@ impl Log for Logger {
             Level::Trace => abi::LOG_TRACE,
         };
         // Some of it is the configuration's, and none of it may break the line or drive a terminal.
-        sys::log(level, &printable::text(&record.args().to_string()));
+        sys::log(level, printable::text(&record.args().to_string()).as_bytes());
     }
 
     fn flush(&self) {}

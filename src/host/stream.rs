@@ -283,7 +283,7 @@ fn carry_out(context_id: u32, part: Part, step: Step<'_>, held: Held) -> Outcome
         },
         Step::Call(call) => match calls::dispatch(context_id, &call) {
             Ok(token) => Outcome::Called(token),
-            Err(error) => Outcome::NotSent(Box::new(call), error),
+            Err(error) => Outcome::NotSent(call, error),
         },
         Step::Await(credential) => Outcome::Awaits(credential),
         Step::Hold | Step::Ignore => Outcome::Done(abi::PAUSE),

@@ -196,13 +196,14 @@ fn bytes(
 }
 
 /// Logs a line.
-pub(super) fn log(level: u32, message: &str) {
-    // SAFETY: the pointer and size are of a live string. There is nowhere to report a failure to
+pub(super) fn log(level: u32, message: &[u8]) {
+    // SAFETY: the pointer and size are of a live value. There is nowhere to report a failure to
     // log.
     let _ = unsafe { raw::proxy_log(level, message.as_ptr(), message.len()) };
 }
 
 /// A property; the segments of its path have a NUL between them.
+#[inline]
 pub(super) fn property(path: &[u8]) -> Result<Option<Vec<u8>>, HostError> {
     // SAFETY: the pointers are of live values.
     bytes("proxy_get_property", |value, size| unsafe {
@@ -219,6 +220,7 @@ pub(super) fn set_filter_state(name: &str, value: &[u8]) -> Result<(), HostError
 }
 
 /// All headers, in the form that [`crate::request::headers::Headers::from_pairs`] reads.
+#[inline]
 pub(super) fn headers(map: u32) -> Result<Vec<u8>, HostError> {
     // SAFETY: the pointers are of live values.
     let found = bytes("proxy_get_header_map_pairs", |pairs, size| unsafe {

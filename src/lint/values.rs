@@ -1,5 +1,7 @@
 //! The values that attributes can have.
 
+use egress_reading::host::is_trust_domain;
+
 use super::Known;
 use super::formula::{Relation, Subject, quoted};
 use super::solve::{Domain, State};
@@ -10,7 +12,7 @@ use crate::attributes::{
 use crate::cel::attributes::Id;
 use crate::cel::lowered::Comparison;
 use crate::config::HostPattern;
-use crate::identity::{SpiffeId, is_segment, is_trust_domain};
+use crate::identity::{SpiffeId, is_segment};
 use crate::path::PathSafety;
 use crate::request::host;
 

@@ -260,10 +260,7 @@ pub(crate) fn remove<'a>(
     going: bool,
 ) -> usize {
     let wanted = name.as_bytes();
-    if !headers.may_have(wanted) {
-        return 0;
-    }
-    let (mut own, mut aliases) = (0_usize, Vec::new());
+    let (mut own, first) = (0_usize, changes.len());
     headers.remove(wanted, |line| {
         if hash::same(line, wanted) {
             own = own.saturating_add(1);
@@ -272,16 +269,29 @@ pub(crate) fn remove<'a>(
         let same = same_to_some_origin(line, wanted);
         if same && line.eq_ignore_ascii_case(wanted) {
             own = own.saturating_add(1);
-        } else if same && !aliases.iter().any(|alias: &String| alias.as_bytes() == line) {
-            aliases.push(String::from_utf8_lossy(line).into_owned());
+        } else if same {
+            note_alias(changes, first, line);
         }
         same
     });
-    changes.extend(aliases.into_iter().map(|alias| Change::Remove(Cow::Owned(alias))));
     if own > 1 || (going && own > 0) {
         changes.push(Change::Remove(Cow::Borrowed(name)));
     }
     own
+}
+
+/// Notes, once, that a header of another spelling is removed. The changes of the same header begin
+/// at `first`.
+#[cold]
+#[inline(never)]
+fn note_alias(changes: &mut Vec<Change<'_>>, first: usize, alias: &[u8]) {
+    let noted = changes
+        .iter()
+        .skip(first)
+        .any(|change| matches!(change, Change::Remove(noted) if noted.as_bytes() == alias));
+    if !noted {
+        changes.push(Change::Remove(Cow::Owned(String::from_utf8_lossy(alias).into_owned())));
+    }
 }
 
 /// Whether a header may have this value: the legal bytes, and for a pseudo-header its own form.

@@ -7,19 +7,19 @@
 //! and changes no result. Header rules apply to all of a policy's scope, whatever the result of its
 //! rule.
 
+mod made;
 mod popularity;
-mod present;
+mod table;
 mod together;
 
-use crate::attributes::PATH;
 use crate::attributes::view::View;
+use crate::attributes::{HOST, PATH};
 use crate::cel::attributes::{Attributes, Id};
 use crate::cel::guard::{Guard, Wanted};
 use crate::config::{DefaultAction, HostPattern};
-use crate::hash::{self, Map};
+use crate::hash;
 use crate::path::PathSafety;
-use popularity::Popularity;
-use present::Present;
+use table::Table;
 pub(crate) use together::SetBy;
 use together::Together;
 
@@ -64,19 +64,22 @@ impl Entry<'_> {
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     everywhere: Group,
-    /// By host.
-    exact: Map<Box<str>, Group>,
-    /// By the suffix of the host, with its leading dot.
-    under: Map<Box<str>, Group>,
-    /// By group, attribute and value.
-    keyed: Map<u64, Postings>,
-    /// Which keys may be among these.
-    present: Present,
+    /// The others, each for one host or for all under one.
+    groups: Vec<Group>,
+    /// Their numbers, by the hash of the host, or of the suffix with its leading dot.
+    hosts: Table,
+    /// Whether some are for a host, and some for all under one.
+    has_exact: bool,
+    has_under: bool,
+    /// Policies by group, attribute and value.
+    keyed: Table,
 }
 
 /// The policies for one host, or all under one, or all.
 #[derive(Debug, Default)]
 struct Group {
+    /// The host, or the suffix with its leading dot; empty for that of all hosts.
+    host: Box<str>,
     number: u64,
     /// Policies whose rules are always candidates.
     always: Vec<u32>,
@@ -95,32 +98,10 @@ struct Group {
 #[derive(Debug)]
 struct KeyedBy {
     attribute: Id,
+    /// Whether some of them are found by a whole value, and not by a prefix.
+    is_exact: bool,
     allows: Vec<u32>,
     others: Vec<u32>,
-}
-
-/// Indices of policies, in order.
-#[derive(Debug)]
-enum Postings {
-    One(u32),
-    Many(Vec<u32>),
-}
-
-impl Postings {
-    fn push(&mut self, position: u32) {
-        match self {
-            Postings::One(first) if *first == position => {}
-            Postings::One(first) => *self = Postings::Many(vec![*first, position]),
-            Postings::Many(all) => push_once(all, position),
-        }
-    }
-
-    fn as_slice(&self) -> &[u32] {
-        match self {
-            Postings::One(position) => std::slice::from_ref(position),
-            Postings::Many(all) => all,
-        }
-    }
 }
 
 fn push_once(all: &mut Vec<u32>, position: u32) {
@@ -135,6 +116,8 @@ pub(crate) struct Groups<'i> {
     everywhere: &'i Group,
     exact: Option<&'i Group>,
     under: Vec<&'i Group>,
+    /// The hash of the host, where it was needed already.
+    host_hash: Option<u64>,
     allows: bool,
     path_safety: Option<PathSafety>,
 }
@@ -142,7 +125,7 @@ pub(crate) struct Groups<'i> {
 impl<'i> Groups<'i> {
     fn new(everywhere: &'i Group) -> Groups<'i> {
         let Together { allows, path_safety, .. } = everywhere.together;
-        Groups { everywhere, exact: None, under: Vec::new(), allows, path_safety }
+        Groups { everywhere, exact: None, under: Vec::new(), host_hash: None, allows, path_safety }
     }
 
     /// Adds what every request needs of one more group to that of all groups together.
@@ -206,51 +189,43 @@ impl<'i> Groups<'i> {
 }
 
 impl Index {
-    pub(super) fn new(entries: &[Entry<'_>]) -> Index {
-        let popularity = Popularity::new(entries);
-        let mut index = Index::default();
-        let mut groups: u64 = 0;
-        for (position, entry) in entries.iter().enumerate() {
-            let Ok(position) = u32::try_from(position) else { continue };
-            let guard = popularity.best(entry.guards()).filter(|_| entries.len() >= FEW);
-            if entry.hosts.is_empty() {
-                index.everywhere.add(position, entry, guard, &mut index.keyed);
-            }
-            for host in entry.hosts {
-                let (map, name) = match host {
-                    HostPattern::Exact(name) => (&mut index.exact, name),
-                    HostPattern::Under(suffix) => (&mut index.under, suffix),
-                };
-                let group = map.entry(name.as_str().into()).or_insert_with(|| {
-                    groups = groups.saturating_add(1);
-                    Group { number: groups, ..Group::default() }
-                });
-                group.add(position, entry, guard, &mut index.keyed);
-            }
-        }
-        index.present = Present::of(index.keyed.keys().copied());
-        index
-    }
-
     /// The groups of a canonical host.
     pub(crate) fn groups(&self, host: &str) -> Groups<'_> {
         let mut groups = Groups::new(&self.everywhere);
-        if !self.exact.is_empty()
-            && let Some(group) = self.exact.get(host)
-        {
-            groups.add(group);
-            groups.exact = Some(group);
+        if self.has_exact {
+            let hash = hash::bytes(host.as_bytes());
+            groups.host_hash = Some(hash);
+            if let Some(group) = self.group(host, hash) {
+                groups.add(group);
+                groups.exact = Some(group);
+            }
         }
-        if !self.under.is_empty() {
+        if self.has_under {
             // A host is not under itself, so the look-up begins behind its first label.
             let dots =
                 host.bytes().enumerate().filter(|(position, byte)| *byte == b'.' && *position > 0);
-            for group in dots.filter_map(|(position, _)| self.under.get(host.get(position..)?)) {
-                groups.add(group);
-                groups.under.push(group);
+            for suffix in dots.filter_map(|(position, _)| host.get(position..)) {
+                if let Some(group) = self.group(suffix, hash::bytes(suffix.as_bytes())) {
+                    groups.add(group);
+                    groups.under.push(group);
+                }
             }
         }
         groups
+    }
+
+    /// The group of a host, or of a suffix, which has this hash.
+    fn group(&self, host: &str, hash: u64) -> Option<&Group> {
+        let mut group = None;
+        self.hosts.find(hash, |number| {
+            let own = self.group_at(number);
+            group = group.or(own.filter(|own| hash::same(own.host.as_bytes(), host.as_bytes())));
+        });
+        group
+    }
+
+    fn group_at(&self, number: u32) -> Option<&Group> {
+        self.groups.get(usize::try_from(number).ok()?)
     }
 
     /// Finds the policies in scope that do anything beside deciding, in configuration order.
@@ -273,7 +248,7 @@ impl Index {
         groups.for_each(|group| {
             merge(found, &group.always);
             for key in group.keys.iter().filter(|key| !key.others.is_empty()) {
-                self.find(group, key, view, found);
+                self.find(group, key, groups.host_hash, view, found);
             }
         });
     }
@@ -283,54 +258,71 @@ impl Index {
     pub(crate) fn add_allowing(&self, groups: &Groups<'_>, view: &View<'_>, found: &mut Vec<u32>) {
         groups.for_each(|group| {
             for key in group.keys.iter().filter(|key| key.others.is_empty()) {
-                self.find(group, key, view, found);
+                self.find(group, key, groups.host_hash, view, found);
             }
         });
     }
 
-    /// Adds the policies of a group that are found by an attribute.
+    /// Adds the policies of a group that are found by an attribute. `host_hash` is that of the
+    /// view's host, where it is known.
     #[inline(never)]
-    fn find(&self, group: &Group, key: &KeyedBy, view: &View<'_>, found: &mut Vec<u32>) {
-        match view.text(key.attribute) {
-            Ok(value) => {
-                self.look_up(group, key.attribute, value, found);
-                if key.attribute == PATH
-                    && let Some(other) = view.other_path()
-                {
-                    self.look_up(group, key.attribute, without_query(other), found);
-                }
-            }
-            Err(_) => {
-                merge(found, &key.others);
-                merge(found, key.allows.get(..MAX_UNREADABLE).unwrap_or(&key.allows));
-            }
+    fn find(
+        &self,
+        group: &Group,
+        key: &KeyedBy,
+        host_hash: Option<u64>,
+        view: &View<'_>,
+        found: &mut Vec<u32>,
+    ) {
+        let Ok(value) = view.text(key.attribute) else {
+            merge(found, &key.others);
+            merge(found, key.allows.get(..MAX_UNREADABLE).unwrap_or(&key.allows));
+            return;
+        };
+        let known = host_hash.filter(|_| key.attribute == HOST);
+        self.look_up(group, key, value, known, found);
+        if key.attribute == PATH
+            && let Some(other) = view.other_path()
+        {
+            self.look_up(group, key, without_query(other), None, found);
         }
     }
 
-    fn look_up(&self, group: &Group, attribute: Id, value: &str, found: &mut Vec<u32>) {
-        let mut add = |kind: u64, value: &[u8]| {
-            let key = key(group.number, attribute, kind, value);
-            if self.present.may_have(key)
-                && let Some(postings) = self.keyed.get(&key)
-            {
-                merge(found, postings.as_slice());
-            }
-        };
-        add(EXACT, value.as_bytes());
-        if attribute != PATH {
-            return;
+    /// Adds those that are found by a value, whose hash may be known.
+    #[inline]
+    fn look_up(
+        &self,
+        group: &Group,
+        key: &KeyedBy,
+        value: &str,
+        known: Option<u64>,
+        found: &mut Vec<u32>,
+    ) {
+        if key.is_exact {
+            let hash = known.unwrap_or_else(|| hash::bytes(value.as_bytes()));
+            self.add_keyed(in_group(hash, group.number, key.attribute, EXACT), found);
         }
+        if key.attribute == PATH {
+            self.look_up_prefixes(group, value, found);
+        }
+    }
+
+    fn look_up_prefixes(&self, group: &Group, path: &str, found: &mut Vec<u32>) {
         let mut lengths = group.prefixes;
         while lengths != 0 {
             let length = lengths.trailing_zeros();
             lengths &= lengths.wrapping_sub(1);
             let Some(prefix) =
-                usize::try_from(length).ok().and_then(|length| value.as_bytes().get(..length))
+                usize::try_from(length).ok().and_then(|length| path.as_bytes().get(..length))
             else {
                 break;
             };
-            add(PREFIX, prefix);
+            self.add_keyed(in_group(hash::bytes(prefix), group.number, PATH, PREFIX), found);
         }
+    }
+
+    fn add_keyed(&self, key: u64, found: &mut Vec<u32>) {
+        self.keyed.find(key, |policy| merge(found, &[policy]));
     }
 }
 
@@ -342,8 +334,12 @@ const EXACT: u64 = 0;
 const PREFIX: u64 = 1;
 
 fn key(group: u64, attribute: Id, kind: u64, value: &[u8]) -> u64 {
-    let key = group.wrapping_shl(8) | (kind << 7) | u64::from(attribute.position());
-    hash::mix(hash::bytes(value), key)
+    in_group(hash::bytes(value), group, attribute, kind)
+}
+
+/// The key of a value that has this hash.
+fn in_group(hash: u64, group: u64, attribute: Id, kind: u64) -> u64 {
+    hash::mix(hash, group.wrapping_shl(8) | (kind << 7) | u64::from(attribute.position()))
 }
 
 /// What a value is looked up by: a number for its kind, and its bytes.
@@ -352,54 +348,6 @@ fn kind_and_bytes(wanted: &Wanted) -> (u64, &[u8]) {
         Wanted::Exactly(text) => (EXACT, text.as_bytes()),
         Wanted::Prefix(text) => {
             (PREFIX, text.as_bytes().get(..MAX_PREFIX).unwrap_or(text.as_bytes()))
-        }
-    }
-}
-
-impl Group {
-    fn add(
-        &mut self,
-        position: u32,
-        entry: &Entry<'_>,
-        guard: Option<&Guard>,
-        keyed: &mut Map<u64, Postings>,
-    ) {
-        self.together.add(&Together::of(position, entry));
-        if entry.acts {
-            push_once(&mut self.acting, position);
-        }
-        let Some(rule) = &entry.rule else {
-            if !entry.acts {
-                push_once(&mut self.idle, position);
-            }
-            return;
-        };
-        let Some(guard) = guard else {
-            push_once(&mut self.always, position);
-            return;
-        };
-        for wanted in &guard.values {
-            let (kind, value) = kind_and_bytes(wanted);
-            if kind == PREFIX {
-                self.prefixes |= u32::try_from(value.len())
-                    .ok()
-                    .and_then(|length| 1_u64.checked_shl(length))
-                    .unwrap_or(0);
-            }
-            let postings = keyed
-                .entry(key(self.number, guard.attribute, kind, value))
-                .or_insert(Postings::One(position));
-            postings.push(position);
-        }
-        if !self.keys.iter().any(|key| key.attribute == guard.attribute) {
-            self.keys.push(KeyedBy {
-                attribute: guard.attribute,
-                allows: Vec::new(),
-                others: Vec::new(),
-            });
-        }
-        if let Some(key) = self.keys.iter_mut().find(|key| key.attribute == guard.attribute) {
-            push_once(if rule.is_allow { &mut key.allows } else { &mut key.others }, position);
         }
     }
 }

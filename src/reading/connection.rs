@@ -1,8 +1,5 @@
 //! The `Connection` header.
 
-/// The header's name, in lower case.
-pub(crate) const NAME: &[u8] = b"connection";
-
 /// What `Connection` may name (RFC 9110 section 7.6.1).
 const OPTIONS: [&[u8]; 3] = [b"upgrade", b"keep-alive", b"close"];
 

@@ -1,5 +1,7 @@
 //! The destination that was dialled, and whether a request's host belongs to it.
 
+use egress_reading::words;
+
 /// The host name in Istio's name of a filter chain or cluster:
 /// `inbound-vip|80|http|api.github.com`, `outbound|80||api.github.com`.
 #[must_use]
@@ -28,7 +30,7 @@ pub(crate) fn is_named(service: &[u8], host: &str) -> bool {
         return false;
     };
     rest.ends_with(b"|")
-        && rest.iter().filter(|byte| **byte == b'|').count() == 2
+        && words::count(rest, b'|') == 2
         && crate::hash::same(name, host.as_bytes())
 }
 

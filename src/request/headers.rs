@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use egress_reading::name::same_to_some_origin;
-use egress_reading::{hash, name, value};
+use egress_reading::name::{kind, same_to_some_origin};
+use egress_reading::{hash, value};
 
 /// A line as the proxy gave it.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +35,8 @@ pub struct Headers<'a> {
     kinds: Kinds,
     /// Whether a value has, or had, blanks around it.
     blank_ends: bool,
+    /// How many lines were removed. They stay where they are, and are of no name's kind.
+    gone: usize,
 }
 
 /// Kinds of names, as bits.
@@ -54,19 +56,40 @@ impl Kinds {
     }
 }
 
-/// A name's kind, one of 64. Names that an origin may take for one another have the same kind.
-#[inline(always)]
-fn kind(name: &[u8]) -> u8 {
-    let fold = |byte: &u8| name::fold(*byte);
-    let ends =
-        name.first().map_or(0, fold).wrapping_mul(7) ^ name.last().map_or(0, fold).wrapping_mul(3);
-    let length = u8::try_from(name.len() & 0xff).unwrap_or(0);
-    ends.wrapping_add(length.wrapping_mul(11)) & 63
-}
+/// The kind of a line that was removed, which no name has.
+const GONE: u8 = 64;
 
 #[inline(always)]
 fn bit(kind: u8) -> u64 {
     1_u64.wrapping_shl(u32::from(kind))
+}
+
+/// A name that is looked for in many requests, with its kind.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known {
+    pub(crate) name: &'static [u8],
+    kind: u8,
+}
+
+impl Known {
+    /// `:authority`
+    pub(crate) const AUTHORITY: Known = Known::new(b":authority");
+    /// `authorization`
+    pub(crate) const AUTHORIZATION: Known = Known::new(value::CREDENTIALS);
+    /// `connection`
+    pub(crate) const CONNECTION: Known = Known::new(b"connection");
+    /// `host`
+    pub(crate) const HOST: Known = Known::new(b"host");
+    /// `:method`
+    pub(crate) const METHOD: Known = Known::new(b":method");
+    /// `:path`
+    pub(crate) const PATH: Known = Known::new(b":path");
+    /// `x-request-id`
+    pub(crate) const REQUEST_ID: Known = Known::new(b"x-request-id");
+
+    const fn new(name: &'static [u8]) -> Known {
+        Known { name, kind: kind(name) }
+    }
 }
 
 /// Whether two names are equal apart from letter case.
@@ -86,7 +109,13 @@ impl Clone for Headers<'_> {
         // A copy is made in order to add lines.
         let mut added = Vec::with_capacity(self.added.len().saturating_add(8));
         added.extend(self.added.iter().cloned());
-        Headers { came: self.came.clone(), added, kinds: self.kinds, blank_ends: self.blank_ends }
+        Headers {
+            came: self.came.clone(),
+            added,
+            kinds: self.kinds,
+            blank_ends: self.blank_ends,
+            gone: self.gone,
+        }
     }
 }
 
@@ -121,16 +150,18 @@ impl<'a> Headers<'a> {
             let lengths = u64::from_le_bytes(*pair);
             let Some((name, value, after)) = take_line(data, lengths) else {
                 (broken, data) = (true, &[]);
-                return Came { name: &[], value: &[], kind: 0 };
+                return Came { name: &[], value: &[], kind: GONE };
             };
-            data = after;
             let kind = kind(name);
+            data = after;
             kinds.add(kind);
-            blank_ends |= value::has_blank_ends(value);
+            if value::has_blank_ends(value) {
+                blank_ends = true;
+            }
             Came { name, value, kind }
         });
         let came = lines.collect();
-        (!broken).then_some(Headers { came, added: Vec::new(), kinds, blank_ends })
+        (!broken).then_some(Headers { came, kinds, blank_ends, ..Headers::default() })
     }
 
     /// The form that [`from_pairs`](Self::from_pairs) reads.
@@ -157,18 +188,21 @@ impl<'a> Headers<'a> {
             kind: kind(name),
         };
         let added = self.lines().map(own).collect();
-        Headers { came: Vec::new(), added, kinds: self.kinds, blank_ends: self.blank_ends }
+        let (kinds, blank_ends) = (self.kinds, self.blank_ends);
+        Headers { added, kinds, blank_ends, ..Headers::default() }
     }
 
     /// How many lines there are.
     pub(crate) fn len(&self) -> usize {
-        self.came.len().saturating_add(self.added.len())
+        self.came.len().saturating_add(self.added.len()).saturating_sub(self.gone)
     }
 
     /// All lines, in order.
     pub fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let came = self.came.iter().map(|line| (line.name, line.value));
-        came.chain(self.added.iter().map(|line| (&*line.name, &*line.value)))
+        let came = self.came.iter().filter(|line| line.kind != GONE);
+        let added = self.added.iter().filter(|line| line.kind != GONE);
+        let came = came.map(|line| (line.name, line.value));
+        came.chain(added.map(|line| (&*line.name, &*line.value)))
     }
 
     /// The lines of one kind, in order.
@@ -199,16 +233,47 @@ impl<'a> Headers<'a> {
 
     /// The first value of a header.
     #[must_use]
+    #[inline(always)]
     pub fn first(&self, name: &[u8]) -> Option<&[u8]> {
-        self.of_kind(kind(name)).find(|(line, _)| same_name(line, name)).map(|(_, value)| value)
+        self.first_of(kind(name), name)
+    }
+
+    #[inline(never)]
+    fn first_of(&self, kind: u8, name: &[u8]) -> Option<&[u8]> {
+        if self.kinds.seen & bit(kind) == 0 {
+            return None;
+        }
+        let found = self.came.iter().find(|line| line.kind == kind && same_name(line.name, name));
+        if let Some(line) = found {
+            return Some(line.value);
+        }
+        let found = self.added.iter().find(|line| line.kind == kind && same_name(&line.name, name));
+        found.map(|line| &*line.value)
+    }
+
+    /// The first value of a header that is often looked for.
+    pub(crate) fn known(&self, known: Known) -> Option<&[u8]> {
+        self.first_of(known.kind, known.name)
+    }
+
+    /// Whether such a header may be there.
+    pub(crate) fn may_have_known(&self, known: Known) -> bool {
+        self.kinds.seen & bit(known.kind) != 0
+    }
+
+    /// Whether there may be several lines of such a header.
+    pub(crate) fn may_repeat_known(&self, known: Known) -> bool {
+        self.kinds.repeated & bit(known.kind) != 0
     }
 
     /// Whether there may be several lines that some origin takes for this header.
+    #[inline(always)]
     pub(crate) fn may_repeat(&self, name: &[u8]) -> bool {
         self.kinds.repeated & bit(kind(name)) != 0
     }
 
     /// Whether there may be a line that some origin takes for this header.
+    #[inline(always)]
     pub(crate) fn may_have(&self, name: &[u8]) -> bool {
         self.kinds.seen & bit(kind(name)) != 0
     }
@@ -225,10 +290,12 @@ impl<'a> Headers<'a> {
     }
 
     /// Appends a line, borrowed if possible.
+    #[inline]
     pub(crate) fn push(&mut self, name: &'a [u8], value: Cow<'a, [u8]>) {
         self.put(Cow::Borrowed(name), value);
     }
 
+    #[inline]
     fn put(&mut self, name: Cow<'a, [u8]>, value: Cow<'a, [u8]>) {
         let kind = kind(&name);
         self.kinds.add(kind);
@@ -237,29 +304,34 @@ impl<'a> Headers<'a> {
 
     /// Removes those of the lines which some origin may take for a header whose name fits, and
     /// returns how many there were.
+    #[inline(always)]
     pub fn remove(&mut self, like: &[u8], mut fits: impl FnMut(&[u8]) -> bool) -> usize {
         let kind = kind(like);
         if self.kinds.seen & bit(kind) == 0 {
             return 0;
         }
-        let came = remove(&mut self.came, |line| line.kind == kind && fits(line.name));
-        let added = remove(&mut self.added, |line| line.kind == kind && fits(&line.name));
-        came.saturating_add(added)
+        // Most often there is one line of the kind.
+        let is_once = self.kinds.repeated & bit(kind) == 0;
+        let mut removed = 0_usize;
+        // What a policy removes is seldom among the first.
+        for line in self.came.iter_mut().rev() {
+            if line.kind == kind && fits(line.name) {
+                (line.kind, removed) = (GONE, removed.saturating_add(1));
+                if is_once {
+                    break;
+                }
+            }
+        }
+        if !is_once || removed == 0 {
+            for line in &mut self.added {
+                if line.kind == kind && fits(&line.name) {
+                    (line.kind, removed) = (GONE, removed.saturating_add(1));
+                }
+            }
+        }
+        self.gone = self.gone.saturating_add(removed);
+        removed
     }
-}
-
-/// Removes what fits from a list, and returns how many there were.
-fn remove<T>(lines: &mut Vec<T>, mut fits: impl FnMut(&T) -> bool) -> usize {
-    let (mut from, mut removed) = (0, 0_usize);
-    // Most often there is one such line, or none: then the others are moved at once.
-    while let Some(rest) = lines.get(from..)
-        && let Some(position) = rest.iter().position(&mut fits)
-    {
-        from = position.saturating_add(from);
-        lines.remove(from);
-        removed = removed.saturating_add(1);
-    }
-    removed
 }
 
 impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Headers<'a> {
@@ -270,7 +342,7 @@ impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Headers<'a> {
         let mut kinds = Kinds::default();
         came.iter().for_each(|line| kinds.add(line.kind));
         let blank_ends = came.iter().any(|line| value::has_blank_ends(line.value));
-        Headers { came, added: Vec::new(), kinds, blank_ends }
+        Headers { came, kinds, blank_ends, ..Headers::default() }
     }
 }
 
@@ -282,14 +354,12 @@ fn take_line(bytes: &[u8], lengths: u64) -> Option<(&[u8], &[u8], &[u8])> {
     Some((name, value, after))
 }
 
-/// Takes a text of this length, and the NUL that follows it.
+/// Takes a text of this length, and the byte that follows it. That is a NUL, which says nothing
+/// that the length does not say.
 #[inline(always)]
 fn take_text(bytes: &[u8], length: u64) -> Option<(&[u8], &[u8])> {
     let (text, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
-    match rest.split_first() {
-        Some((0, rest)) => Some((text, rest)),
-        _ => None,
-    }
+    rest.split_first().map(|(_, rest)| (text, rest))
 }
 
 #[cfg(test)]

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+pub use egress_reading::host::MAX_HOST;
+use egress_reading::host::is_host_name;
+
 use crate::plain;
 
 /// The authority as `request.host`: lower-case, without port and trailing dot.
@@ -75,19 +78,6 @@ fn split_port(text: &str) -> Result<(&str, Option<&str>), &'static str> {
         Some((host, port)) => (host, Some(port)),
         None => (text, None),
     })
-}
-
-/// The longest host name, in bytes (RFC 1035 section 2.3.4).
-pub const MAX_HOST: usize = 253;
-
-/// Whether this is a host name: labels of letters, digits, `-` and `_`, with single dots between
-/// them.
-pub(crate) fn is_host_name(name: &str) -> bool {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    name.len() <= MAX_HOST
-        && name
-            .split('.')
-            .all(|label| !label.is_empty() && label.len() <= 63 && label.bytes().all(legal))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::plain;
 use crate::policy::Engine;
 use crate::policy::index::Groups;
 use crate::reading;
-use crate::request::headers::Headers;
+use crate::request::headers::{Headers, Known};
 use crate::request::{Facts, host};
 
 /// A request whose host is known.
@@ -35,7 +35,7 @@ impl<'h, 'g> Admitted<'h, 'g> {
     /// If the request names no host, or several.
     pub(crate) fn of(engine: &'g Engine, facts: &'h Facts<'_>) -> Result<Self, &'static str> {
         let host = request_host(&facts.headers)?;
-        let path = facts.headers.first(b":path").unwrap_or_default();
+        let path = facts.headers.known(Known::PATH).unwrap_or_default();
         let groups = engine.index.groups(&host);
         let plain_path = plain::path(path);
         let path_has_escapes = plain_path.is_none() && path.contains(&b'%');
@@ -73,10 +73,12 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
 /// # Errors
 /// If there is none, or more than one.
 pub(crate) fn request_host<'h>(headers: &'h Headers<'_>) -> Result<Cow<'h, str>, &'static str> {
-    let host = host::canonical(headers.first(b":authority").unwrap_or_default())?;
+    let host = host::canonical(headers.known(Known::AUTHORITY).unwrap_or_default())?;
     // Origins do not agree on which of two hosts counts.
-    if (headers.may_repeat(b":authority") && headers.values(b":authority").count() > 1)
-        || headers.values(b"host").any(|other| host::canonical(other).as_deref() != Ok(&*host))
+    let is_other = |other| host::canonical(other).as_deref() != Ok(&*host);
+    if (headers.may_repeat_known(Known::AUTHORITY)
+        && headers.values(Known::AUTHORITY.name).count() > 1)
+        || (headers.may_have_known(Known::HOST) && headers.values(Known::HOST.name).any(is_other))
     {
         return Err("more than one host");
     }

@@ -5,6 +5,7 @@
 use super::{Ending, Flow, Found, NOT_ADMITTED, Turn};
 use crate::attributes::view::View;
 use crate::cel::meter::Meter;
+use crate::cel::sort;
 use crate::config::{Action, DefaultAction, Mode};
 use crate::decision::{Decision, Reason, Reply, WHOLE};
 use crate::policy::denial::Denial;
@@ -29,35 +30,30 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
         .with_path(admitted.plain_path);
     let groups = &admitted.groups;
     let Found { candidates, decision, .. } = &mut *turn.found;
+    let mut asking = Asking {
+        view: &view,
+        meter: turn.meter,
+        errors: &mut decision.errors,
+        trace: turn.trace.as_deref_mut(),
+        opens_in_shadow: false,
+    };
     engine.index.refusing(groups, &view, candidates);
-    let mut asking = Asking {
-        rules: Rules { policies: &engine.policies, candidates },
-        view: &view,
-        meter: turn.meter,
-        errors: &mut decision.errors,
-        trace: turn.trace.as_deref_mut(),
-        opens_in_shadow: false,
+    let refused = if engine.may_refuse || asking.trace.is_some() {
+        asking.refused(Rules { policies: &engine.policies, candidates })
+    } else {
+        None
     };
-    let refused = asking.refused();
-    if refused.is_none() {
-        engine.index.add_allowing(groups, &view, candidates);
-    }
-    let mut asking = Asking {
-        rules: Rules { policies: &engine.policies, candidates },
-        view: &view,
-        meter: turn.meter,
-        errors: &mut decision.errors,
-        trace: turn.trace.as_deref_mut(),
-        opens_in_shadow: false,
-    };
-    let decided = match refused {
+    let (reason, policy) = match refused {
         Some(refused) => refused,
-        None => match asking.allowed(groups.allows()) {
-            (Reason::NoAllowRule, _) => by_default(engine, groups),
-            decided => decided,
-        },
+        None => {
+            engine.index.add_allowing(groups, &view, candidates);
+            let rules = Rules { policies: &engine.policies, candidates };
+            match asking.allowed(rules, groups.allows()) {
+                (Reason::NoAllowRule, _) => by_default(engine, groups),
+                decided => decided,
+            }
+        }
     };
-    let (reason, policy) = decided;
     if !reason.allows() {
         if !engine.composes_denials {
             return Flow::End(Ending { policy, ..Ending::because(reason) });
@@ -67,7 +63,8 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
         return Flow::End(denying.end(reason, policy, decision));
     }
     let asks_shadow = engine.has_shadow || asking.trace.is_some();
-    let mut shadow = if asks_shadow { asking.shadow(reason) } else { Vec::new() };
+    let rules = Rules { policies: &engine.policies, candidates };
+    let mut shadow = if asks_shadow { asking.shadow(rules, reason) } else { Vec::new() };
     if reason == Reason::NoAllowRule {
         close_in_shadow(engine, groups, asking.opens_in_shadow, &mut shadow);
     }
@@ -119,20 +116,20 @@ pub(super) fn in_passes(turn: &mut Turn<'_, '_, '_>, pass: Pass) -> Flow {
         _ => &came,
     };
     let decision = &mut turn.found.decision;
+    let rules = Rules { policies: &engine.policies, candidates: &own };
     let mut asking = Asking {
-        rules: Rules { policies: &engine.policies, candidates: &own },
         view,
         meter: turn.meter,
         errors: &mut decision.errors,
         trace: turn.trace.as_deref_mut(),
         opens_in_shadow: false,
     };
-    let (reason, policy) = match asking.refused() {
+    let (reason, policy) = match asking.refused(rules) {
         Some(refused) => refused,
         None if pass != Pass::First && decision.reason == Reason::AllowMatched => {
             (decision.reason, decision.policy)
         }
-        None => match asking.allowed(groups.allows()) {
+        None => match asking.allowed(rules, groups.allows()) {
             (Reason::NoAllowRule, _) => by_default(engine, groups),
             decided => decided,
         },
@@ -145,8 +142,7 @@ pub(super) fn in_passes(turn: &mut Turn<'_, '_, '_>, pass: Pass) -> Flow {
     }
     (decision.reason, decision.policy) = (reason, policy);
     if is_last {
-        asking.rules.candidates = candidates;
-        let mut shadow = asking.shadow(reason);
+        let mut shadow = asking.shadow(Rules { candidates, ..rules }, reason);
         if reason == Reason::NoAllowRule {
             close_in_shadow(engine, groups, asking.opens_in_shadow, &mut shadow);
         }
@@ -212,7 +208,7 @@ fn close_in_shadow(engine: &Engine, groups: &Groups<'_>, opens: bool, shadow: &m
         policy.mode == Mode::Shadow && policy.default_action == Some(DefaultAction::Deny)
     });
     shadow.extend(closing.map(|(index, _)| index));
-    shadow.sort_unstable();
+    sort::by(shadow, usize::cmp);
     shadow.dedup();
 }
 
@@ -241,8 +237,7 @@ impl<'p> Rules<'p> {
 }
 
 /// The evaluation of rules for one request.
-struct Asking<'p, 't> {
-    rules: Rules<'p>,
+struct Asking<'t> {
     view: &'t View<'t>,
     meter: &'t Meter,
     errors: &'t mut Vec<(usize, String)>,
@@ -251,12 +246,12 @@ struct Asking<'p, 't> {
     opens_in_shadow: bool,
 }
 
-impl Asking<'_, '_> {
+impl Asking<'_> {
     /// The Deny that matches, or the Require that does not, if there is one.
     #[inline(always)]
-    fn refused(&mut self) -> Option<(Reason, Option<usize>)> {
+    fn refused(&mut self, rules: Rules<'_>) -> Option<(Reason, Option<usize>)> {
         self.begin(Mode::Enforce, Action::Deny);
-        for (index, rule) in self.rules.of(Mode::Enforce, Action::Deny) {
+        for (index, rule) in rules.of(Mode::Enforce, Action::Deny) {
             let reason = match self.ask(index, rule) {
                 RuleResult::DoesNotMatch => continue,
                 RuleResult::Fails if rule.ignores_errors() => continue,
@@ -266,7 +261,7 @@ impl Asking<'_, '_> {
             return Some(self.ended(reason, index));
         }
         self.begin(Mode::Enforce, Action::Require);
-        for (index, rule) in self.rules.of(Mode::Enforce, Action::Require) {
+        for (index, rule) in rules.of(Mode::Enforce, Action::Require) {
             if self.ask(index, rule) != RuleResult::Matches {
                 return Some(self.ended(Reason::RequireNotMatched, index));
             }
@@ -277,12 +272,12 @@ impl Asking<'_, '_> {
     /// The Allow that matches, or that none does, or that none is in scope. `has_allows` is whether
     /// an enforced Allow is in scope, also if the index left it out.
     #[inline(always)]
-    fn allowed(&mut self, has_allows: bool) -> (Reason, Option<usize>) {
+    fn allowed(&mut self, rules: Rules<'_>, has_allows: bool) -> (Reason, Option<usize>) {
         self.begin(Mode::Enforce, Action::Allow);
         if !has_allows {
             return (Reason::NoAllowRule, None);
         }
-        for (index, rule) in self.rules.of(Mode::Enforce, Action::Allow) {
+        for (index, rule) in rules.of(Mode::Enforce, Action::Allow) {
             if self.ask(index, rule) == RuleResult::Matches {
                 return self.ended(Reason::AllowMatched, index);
             }
@@ -291,15 +286,14 @@ impl Asking<'_, '_> {
     }
 
     /// The shadow policies that would deny a request which is allowed for this reason.
-    fn shadow(&mut self, reason: Reason) -> Vec<usize> {
+    fn shadow(&mut self, rules: Rules<'_>, reason: Reason) -> Vec<usize> {
         let mut denying = Vec::new();
-        if !self.rules.any(Mode::Shadow) && self.trace.is_none() {
+        if !rules.any(Mode::Shadow) && self.trace.is_none() {
             return denying;
         }
         // What is only reported must not use up the steps of what is enforced.
         let meter = Meter::new();
         let mut asking = Asking {
-            rules: self.rules,
             view: self.view,
             meter: &meter,
             errors: &mut *self.errors,
@@ -307,7 +301,7 @@ impl Asking<'_, '_> {
             opens_in_shadow: false,
         };
         asking.begin(Mode::Shadow, Action::Deny);
-        for (index, rule) in asking.rules.of(Mode::Shadow, Action::Deny) {
+        for (index, rule) in rules.of(Mode::Shadow, Action::Deny) {
             match asking.ask(index, rule) {
                 RuleResult::DoesNotMatch => {}
                 RuleResult::Fails if rule.ignores_errors() => {}
@@ -317,7 +311,7 @@ impl Asking<'_, '_> {
             }
         }
         asking.begin(Mode::Shadow, Action::Require);
-        for (index, rule) in asking.rules.of(Mode::Shadow, Action::Require) {
+        for (index, rule) in rules.of(Mode::Shadow, Action::Require) {
             if asking.ask(index, rule) != RuleResult::Matches {
                 denying.push(index);
             }
@@ -326,7 +320,6 @@ impl Asking<'_, '_> {
         // matches.
         if reason == Reason::NoAllowRule {
             asking.begin(Mode::Shadow, Action::Allow);
-            let rules = asking.rules;
             let mut allows = rules.of(Mode::Shadow, Action::Allow);
             let opens = allows.any(|(index, rule)| asking.ask(index, rule) == RuleResult::Matches);
             if !opens {
@@ -334,7 +327,7 @@ impl Asking<'_, '_> {
             }
             self.opens_in_shadow = opens;
         }
-        denying.sort_unstable();
+        sort::by(&mut denying, usize::cmp);
         denying
     }
 

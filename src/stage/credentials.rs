@@ -121,7 +121,7 @@ fn refuse(policy: usize, why: &'static str) -> Flow {
 
 /// Why a request must not get a credential of its host, if it must not.
 fn objection(turn: &Turn<'_, '_, '_>) -> Option<&'static str> {
-    let headers: &Headers<'_> = turn.headers.as_ref().unwrap_or(&turn.facts.headers);
+    let headers: &Headers<'_> = turn.headers.as_deref().unwrap_or(&turn.facts.headers);
     // Host binding has held the host to the destination, where there is one.
     let Some(destination) = turn.facts.destination() else {
         return Some("the destination is not known");

@@ -2,7 +2,7 @@
 //! headers: the changes are written once, when the request goes on.
 
 use super::choose::{failed, original};
-use super::{Ending, Flow, Found, NOT_ADMITTED, Turn, body};
+use super::{Ending, Flow, Found, NOT_ADMITTED, Turn, body, make_room};
 use crate::attributes;
 use crate::attributes::view::View;
 use crate::cel::Expression;
@@ -12,7 +12,7 @@ use crate::config::Direction;
 use crate::decision::Reason;
 use crate::policy::Transformation;
 use crate::policy::conditional::Conditional;
-use crate::request::headers::Headers;
+use crate::request::headers::{Headers, Known};
 use crate::trace::{Applied, Feature};
 
 /// Applies the header rules of each policy, in configuration order.
@@ -23,7 +23,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     };
     let (engine, facts) = (turn.engine, turn.facts);
     if engine.bodies().is_some() {
-        body::keep_judged(turn.headers.as_ref(), &mut turn.found.body);
+        body::keep_judged(turn.headers.as_deref(), &mut turn.found.body);
     }
     let Found { applied, chosen, responds, decision, .. } = &mut *turn.found;
     engine.index.acting(&admitted.groups, applied);
@@ -64,8 +64,8 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
             continue;
         }
         let headers = turn.headers.get_or_insert_with(|| {
-            turn.changes.reserve(8);
-            facts.headers.clone()
+            make_room(&mut turn.changes);
+            Box::new(facts.headers.clone())
         });
         let value_of = |headers: &Headers<'_>, value: &Expression, allowance: &Allowance| {
             value.header_value(&came.with_request(headers), allowance)
@@ -84,7 +84,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
         }
         if form.request.makes_path {
             let safety = admitted.groups.path_safety().unwrap_or(engine.path_safety);
-            let path = headers.first(b":path").unwrap_or_default();
+            let path = headers.known(Known::PATH).unwrap_or_default();
             if let Some(why) = safety.objection(path) {
                 let (detail, policy) = (Some(why), Some(index));
                 let ending = Ending { detail, policy, ..Ending::because(Reason::RewriteError) };

@@ -115,7 +115,7 @@ fn response<'t>(status: u16, headers: &[(String, String)], body: &'t str) -> Ans
     let limit = crate::call::MAX_BODY;
     let bytes = body.as_bytes();
     let is_cut = bytes.len() > limit;
-    Answer::Response { headers: lines, body: bytes.get(..limit).unwrap_or(bytes), is_cut }
+    Answer::response(lines, bytes.get(..limit).unwrap_or(bytes), is_cut)
 }
 
 impl Source for Serving<'_> {

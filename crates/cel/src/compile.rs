@@ -14,7 +14,9 @@ use super::program::Program;
 use super::regex::Compiled;
 use super::types::Type;
 use super::variables::{self, Scope, Variable};
-use super::{Code, Expected, ExprError, Expression, Phase, Uses, budget, names_escape, parse};
+use super::{
+    Code, Expected, ExprError, Expression, Phase, Uses, budget, names_escape, parse, sort,
+};
 
 /// A tree that is ready, and what is known of it.
 pub(super) struct Ready<'v> {
@@ -72,7 +74,8 @@ pub(super) fn ready<'v>(
         })
         .collect();
     // `default(a, b)` has `a` twice in the tree, and every error in `a` as well.
-    errors.sort_by(|a, b| (a.line, a.column, &a.message).cmp(&(b.line, b.column, &b.message)));
+    let order = |error: &ExprError| (error.line, error.column);
+    sort::by(&mut errors, |a, b| order(a).cmp(&order(b)).then_with(|| a.message.cmp(&b.message)));
     errors.dedup();
     Err(errors)
 }

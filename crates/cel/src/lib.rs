@@ -49,6 +49,7 @@ mod regex;
 mod returned;
 mod run;
 mod search;
+pub mod sort;
 pub mod suggest;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod tests;

@@ -18,6 +18,7 @@ use super::check::string_literal;
 use super::literals::int_literal;
 use super::lowered::{Comparison, Interpreted, Number, Test, Text, Time};
 use super::program::Program;
+use super::sort;
 use super::time::{Field, Timestamp, Zone};
 use super::variables::{self, Variable};
 
@@ -293,7 +294,7 @@ fn int_literals(node: &IdedExpr) -> Option<Vec<i64>> {
         return None;
     }
     let mut numbers = list.elements.iter().map(int_literal).collect::<Option<Vec<i64>>>()?;
-    numbers.sort_unstable();
+    sort::by(&mut numbers, i64::cmp);
     Some(numbers)
 }
 

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use cel::common::types::{BYTES_TYPE, Type};
 use cel::common::value::{StaticVal, Val};
 
+pub(crate) use self::fold::without_case;
 use self::program::Program;
 pub(crate) use self::replacement::{Part, parts};
 use super::meter::Allowance;

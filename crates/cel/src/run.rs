@@ -234,6 +234,7 @@ impl<'p, A: Attributes> Run<'p, A> {
         self.attributes.time(id).ok_or_else(|| Failure::Missing(self.missing_name(id)))
     }
 
+    #[inline]
     fn attribute(&self, id: Id) -> Evaluated<'p, &'p str> {
         self.read(self.attributes.text(id), || self.missing_name(id))
     }

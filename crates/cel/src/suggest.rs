@@ -25,15 +25,17 @@ pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str
         .map_or_else(String::new, |found| format!(" (did you mean `{found}`?)"))
 }
 
-/// The Levenshtein distance, with letter case counting as nothing.
+/// The Levenshtein distance, with the case of ASCII letters counting as nothing: known names have
+/// no others.
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.to_lowercase().chars().collect();
+    let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, left) in a.to_lowercase().chars().enumerate() {
+    for (i, left) in a.chars().enumerate() {
         let mut above_left = i;
         let mut last = i.saturating_add(1);
         for (cell, right) in row.iter_mut().skip(1).zip(&b) {
-            let replaced = above_left.saturating_add(usize::from(left != *right));
+            let replaced =
+                above_left.saturating_add(usize::from(!left.eq_ignore_ascii_case(right)));
             above_left = *cell;
             last = replaced.min(last.saturating_add(1)).min(cell.saturating_add(1));
             *cell = last;

@@ -25,7 +25,12 @@ pub fn bytes(bytes: &[u8]) -> u64 {
     let tail = match (bytes.last_chunk::<8>(), rest) {
         (_, []) => return hash,
         (Some(last), _) => u64::from_le_bytes(*last),
-        (None, _) => rest.iter().fold(0_u64, |tail, byte| (tail << 8) | u64::from(*byte)),
+        (None, _) => match (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
+            (Some(first), Some(last)) => {
+                u64::from(u32::from_le_bytes(*first)) | (u64::from(u32::from_le_bytes(*last)) << 32)
+            }
+            _ => rest.iter().fold(0_u64, |tail, byte| (tail << 8) | u64::from(*byte)),
+        },
     };
     mix(hash, tail)
 }
@@ -37,11 +42,19 @@ pub fn same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
-    if let (Some(last_a), Some(last_b)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+    if let (Some((_, last_a)), Some((_, last_b)), Some(first_a), Some(first_b)) = (
+        a.split_last_chunk::<8>(),
+        b.split_last_chunk::<8>(),
+        a.first_chunk::<8>(),
+        b.first_chunk::<8>(),
+    ) {
         return u64::from_le_bytes(*last_a) == u64::from_le_bytes(*last_b)
-            && same_words(a.as_chunks::<8>().0, b.as_chunks::<8>().0);
+            && u64::from_le_bytes(*first_a) == u64::from_le_bytes(*first_b)
+            && (a.len() <= 16 || same_words(a.as_chunks::<8>().0, b.as_chunks::<8>().0));
     }
-    if let (Some(last_a), Some(last_b)) = (a.last_chunk::<4>(), b.last_chunk::<4>()) {
+    if let (Some((_, last_a)), Some((_, last_b))) =
+        (a.split_last_chunk::<4>(), b.split_last_chunk::<4>())
+    {
         return last_a == last_b && a.first_chunk::<4>() == b.first_chunk::<4>();
     }
     match (a, b) {

@@ -11,10 +11,13 @@
 
 pub mod cookie;
 pub mod hash;
+pub mod header_name;
+pub mod host;
 pub mod inline;
 pub mod mends;
 pub mod name;
 pub mod path;
+pub mod path_safety;
 pub mod query;
 pub mod value;
 pub mod words;

@@ -14,11 +14,12 @@ pub fn fold(byte: u8) -> u8 {
         return byte.to_ascii_lowercase();
     }
     // The table has an entry for every byte.
-    FOLDED.get(usize::from(byte)).copied().unwrap_or(byte)
+    TABLE.get(usize::from(byte)).copied().unwrap_or(byte)
 }
 
 /// It is a look-up because it runs for every header.
-static FOLDED: [u8; 256] = {
+static TABLE: [u8; 256] = FOLDED;
+const FOLDED: [u8; 256] = {
     let mut table = [b'-'; 256];
     let mut rest: &mut [u8] = &mut table;
     let mut byte = 0_u8;
@@ -31,6 +32,38 @@ static FOLDED: [u8; 256] = {
     }
     table
 };
+
+/// A name's kind, one of 64: names that an origin may take for one another have the same kind, and
+/// few others do. It comes from a name's length, its first byte and the one in its middle.
+#[inline(always)]
+#[allow(clippy::indexing_slicing, reason = "the tables have an entry for every byte")]
+pub const fn kind(name: &[u8]) -> u8 {
+    let bytes = match name {
+        [] => 0,
+        [first, ..] => {
+            let middle = name[name.len() >> 1];
+            OF_FIRST[*first as usize] ^ OF_MIDDLE[middle as usize]
+        }
+    };
+    // Of a sum, only the lowest six bits count.
+    (bytes as usize).wrapping_add(name.len()).to_le_bytes()[0] & 63
+}
+
+/// What a first byte, and one in the middle, have to do with a name's kind. The factors are such
+/// that the names which are looked for in every request share their kinds with none that are often
+/// there.
+static OF_FIRST: [u8; 256] = mixed(55);
+static OF_MIDDLE: [u8; 256] = mixed(22);
+
+const fn mixed(factor: u8) -> [u8; 256] {
+    let mut mixed = FOLDED;
+    let mut rest: &mut [u8] = &mut mixed;
+    while let Some((slot, after)) = rest.split_first_mut() {
+        *slot = slot.wrapping_mul(factor) & 63;
+        rest = after;
+    }
+    mixed
+}
 
 /// Whether an origin may take one name for the other.
 #[inline]

@@ -9,7 +9,7 @@
 #[inline(always)]
 pub fn has_blank_ends(value: &[u8]) -> bool {
     match (value.first(), value.last()) {
-        (Some(first), Some(last)) => (*first <= b' ') | (*last <= b' '),
+        (Some(first), Some(last)) => *first <= b' ' || *last <= b' ',
         _ => false,
     }
 }

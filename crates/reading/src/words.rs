@@ -29,6 +29,19 @@ pub fn has_no_control(word: u64) -> bool {
     (below_blank | is_del) & HIGH == 0
 }
 
+/// How often a byte is among these.
+pub fn count(bytes: &[u8], byte: u8) -> usize {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let of_words = words.iter().map(|word| {
+        let other = u64::from_le_bytes(*word) ^ EACH.wrapping_mul(u64::from(byte));
+        // The highest bit of each byte that is not zero. There is no carry out of seven bits.
+        let not_zero = ((other & !HIGH).wrapping_add(!HIGH) | other) & HIGH;
+        usize::try_from(not_zero.count_zeros()).unwrap_or(0).wrapping_sub(56)
+    });
+    let of_rest = rest.iter().map(|own| usize::from(*own == byte));
+    of_words.chain(of_rest).fold(0, usize::saturating_add)
+}
+
 /// Whether all bytes of a word are ASCII.
 #[inline(always)]
 pub fn is_ascii(word: u64) -> bool {
@@ -55,6 +68,21 @@ mod tests {
                     let plain = byte >= b' ' && byte != 0x7f;
                     assert!(plain || !all(&other, has_no_control), "{byte} at {position}");
                     assert_eq!(all(&other, is_ascii), byte.is_ascii(), "{byte} at {position}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_byte_is_counted_wherever_it_stands() {
+        for length in 0..40 {
+            for byte in [0, b'|', 0x7f, 0x80, 0xff] {
+                for step in 1..9 {
+                    let other = byte ^ 0x01;
+                    let at = |index: usize| if index % step == 0 { byte } else { other };
+                    let text: Vec<u8> = (0..length).map(at).collect();
+                    let there = text.iter().filter(|own| **own == byte).count();
+                    assert_eq!(count(&text, byte), there, "{byte} in {text:?}");
                 }
             }
         }

@@ -78,6 +78,25 @@ pub fn of_the_workshop(guests: &Guests) -> Result<(Emulated, Emulated), BenchErr
     Ok((ours, one(&contestants, &mut modules, Subject::FloorBinding, 0)?))
 }
 
+/// What a request costs the workshop's policies, the record of a denied one logged.
+///
+/// # Errors
+/// When the filter does not do what it must.
+pub fn of_the_record(guests: &Guests) -> Result<Emulated, BenchError> {
+    let contestants = Contestants::new(guests, &Options::default())?;
+    one(&contestants, &mut Modules::default(), Subject::WorkshopDenied, 0)
+}
+
+/// What the workshop's requests cost amid ten thousand policies for others, a quarter of each
+/// shape.
+///
+/// # Errors
+/// When the filter does not do what it must.
+pub fn amid_many(guests: &Guests) -> Result<Emulated, BenchError> {
+    let contestants = Contestants::new(guests, &Options::default())?;
+    one(&contestants, &mut Modules::default(), Subject::Amid(10_000), 0)
+}
+
 /// Measures every filter.
 pub(super) fn measure(
     contestants: &Contestants,

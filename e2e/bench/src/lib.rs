@@ -32,7 +32,7 @@ use std::time::Duration;
 use e2e::envoy::{StartError, filter_wasm, workspace_root};
 use proxy_wasm_host::{HostError, Module};
 
-pub use emulated::{Emulated, of_the_workshop};
+pub use emulated::{Emulated, amid_many, of_the_record, of_the_workshop};
 pub use guests::Guests;
 pub use subject::{Asked, Subject};
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bench::{self, Asked, BenchError, Options};
+use bench::{self, BenchError, Options};
 use bench::{cost, profile};
 use e2e::checkout::{self, filter_wasm};
 use proxy_wasm_host::Module;
@@ -133,10 +133,11 @@ fn worst() -> Result<(), String> {
 
 /// Prints what the functions of a module take.
 fn profile(module: &Path) -> Result<(), BenchError> {
-    for asked in [Asked::Allowed, Asked::Denied] {
-        let taken = profile::of_the_workshop(module, asked)?;
+    for (subject, asked) in profile::PROFILED {
+        let taken = profile::of_the_workshop(module, subject, asked)?;
         let all: u64 = taken.iter().map(|(_, count)| count).sum();
-        println!("{asked:?}: {all} instructions in {} functions", taken.len());
+        let functions = taken.len();
+        println!("{asked:?}, {subject:?}: {all} instructions in {functions} functions");
         for (name, count) in taken {
             println!("{count:>7}  {:>5.1} %  {name}", count as f64 * 100.0 / all as f64);
         }

@@ -23,13 +23,26 @@ const WARM_UP: usize = 32;
 /// A function, and how many instructions of one request it takes, without those that it calls.
 pub type Taken = (String, u64);
 
+/// What is profiled: the workshop's requests, the denied one with its record too, and the allowed
+/// one amid ten thousand other policies.
+pub const PROFILED: [(Subject, Asked); 4] = [
+    (Subject::Workshop, Asked::Allowed),
+    (Subject::Workshop, Asked::Denied),
+    (Subject::WorkshopDenied, Asked::Denied),
+    (Subject::Amid(10_000), Asked::Allowed),
+];
+
 /// Runs a request of the workshop, and gives the functions that took most first.
 ///
 /// # Errors
 /// When the module cannot be read, is none, or does not take the configuration.
-pub fn of_the_workshop(module: &Path, asked: Asked) -> Result<Vec<Taken>, BenchError> {
+pub fn of_the_workshop(
+    module: &Path,
+    subject: Subject,
+    asked: Asked,
+) -> Result<Vec<Taken>, BenchError> {
     let contestants = Contestants::new(&Guests::build()?, &Options::default())?;
-    let configuration = contestants.plugin(Subject::Workshop).map(|plugin| plugin.configuration);
+    let configuration = contestants.plugin(subject).map(|plugin| plugin.configuration);
     let counting = Module::from_bytes(&counting(module)?)?;
     let options = HostOptions { canary: false, fuel: 1 << 60, ..HostOptions::default() };
     let vm = Vm::new(&counting, options)?;

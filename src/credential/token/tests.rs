@@ -34,7 +34,7 @@ fn seconds(seconds: u64) -> Duration {
 
 fn answer<'a>(status: &'a str, body: &'a str) -> Answer<'a> {
     let headers: Headers<'a> = [(&b":status"[..], status.as_bytes())].into_iter().collect();
-    Answer::Response { headers, body: body.as_bytes(), is_cut: false }
+    Answer::response(headers, body.as_bytes(), false)
 }
 
 /// Makes the call that is due, and ends it.

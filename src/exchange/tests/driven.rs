@@ -41,7 +41,7 @@ impl<'e> Driven<'e> {
         let mut counts = Vec::new();
         report.count(|count| counts.push(count));
         let decision = report.decision.unwrap().clone();
-        let audit = report.audit.map(str::to_owned);
+        let audit = report.audit_text().map(str::to_owned);
         Driven { engine, source, exchange, decision, reply, changes, audit, counts }
     }
 

@@ -51,10 +51,10 @@ fn reported(audit: &Value, headers: &[(&str, &str)]) -> Reported {
     let of_the_filter = failed.iter().filter(|policy| policy.is_none()).count();
     let fields = report.access_log.map_or(&[][..], |log| log.fields.as_slice());
     Reported {
-        line: report.audit.map(str::to_owned),
+        line: report.audit_text().map(str::to_owned),
         record: report
             .audit
-            .map_or(Value::Null, |line| serde_json::from_str(line).expect("a record is JSON")),
+            .map_or(Value::Null, |line| serde_json::from_slice(line).expect("a record is JSON")),
         access_log: fields
             .iter()
             .map(|field| (field.name.to_string(), field.text().to_owned()))
@@ -249,7 +249,7 @@ fn no_credential_gets_into_a_record_or_the_access_log() {
     let injects = |change: &Change<'_>| matches!(change, Change::Inject("authorization", _));
     assert!(changes.iter().any(injects), "{changes:?}");
     let report = exchange.take_report().unwrap();
-    let told = format!("{} {:?}", report.audit.unwrap(), report.access_log.unwrap());
+    let told = format!("{} {:?}", report.audit_text().unwrap(), report.access_log.unwrap());
     assert!(told.contains("of-the-caller"), "the fields are there: {told}");
     assert!(!told.contains("of-the-waypoint"), "{told}");
 }

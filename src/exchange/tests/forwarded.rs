@@ -54,7 +54,7 @@ fn asking(engine: &Engine, body: &[u8]) -> Exchange {
 
 fn answered(engine: &Engine, exchange: &mut Exchange, status: &str) -> bool {
     let lines: Headers<'_> = [(&b":status"[..], status.as_bytes())].into_iter().collect();
-    let answer = Answer::Response { headers: lines, body: b"", is_cut: false };
+    let answer = Answer::response(lines, b"", false);
     let given = Given::default();
     let step = exchange.on(engine, &given, Event::Answer(CallId(0), answer));
     matches!(step, Step::Forward(_))
@@ -159,12 +159,12 @@ fn each_service_gets_the_body_in_turn_and_the_smallest_size_holds() {
         let mut exchange = asking(&engine, b"body");
         assert_eq!(exchange.expects_body(Part::RequestBody, 5, false).0, Expectation::Hold);
         let lines: Headers<'_> = [(&b":status"[..], &b"200"[..])].into_iter().collect();
-        let answer = Answer::Response { headers: lines, body: b"", is_cut: false };
+        let answer = Answer::response(lines, b"", false);
         let step = exchange.on(&engine, &given, Event::Answer(CallId(0), answer));
         let Step::Call(call) = step else { panic!("no second call: {step:?}") };
         assert_eq!((call.id, call.http().1), (CallId(1), &b"body"[..]));
         let lines: Headers<'_> = [(&b":status"[..], status.as_bytes())].into_iter().collect();
-        let answer = Answer::Response { headers: lines, body: b"", is_cut: false };
+        let answer = Answer::response(lines, b"", false);
         let step = exchange.on(&engine, &given, Event::Answer(CallId(1), answer));
         assert_eq!(matches!(step, Step::Forward(_)), passes, "{status}");
     }

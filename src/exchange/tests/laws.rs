@@ -130,11 +130,8 @@ impl<'e> Proxy<'e> {
     }
 
     fn event(&self, happening: Happening) -> Event<'e> {
-        let answer = |bytes: &'e [u8]| Answer::Response {
-            headers: Headers::from_pairs(bytes).unwrap(),
-            body: b"no",
-            is_cut: false,
-        };
+        let answer =
+            |bytes: &'e [u8]| Answer::response(Headers::from_pairs(bytes).unwrap(), b"no", false);
         let stray = self.answered.last().copied().unwrap_or(CallId(7));
         let call = self.waiting.unwrap_or(stray);
         match happening {

@@ -66,7 +66,7 @@ fn the_record_of_a_request_that_is_cut_off_at_its_trailers_names_it() {
     exchange.forget_report();
     let unreadable = Event::RequestTrailers(Pairs { bytes: &[1], count: 1 });
     assert_eq!(exchange.on(&engine, &source, unreadable), Step::Reset);
-    let line = exchange.take_report().unwrap().audit.unwrap();
+    let line = exchange.take_report().unwrap().audit_text().unwrap();
     let record: serde_json::Value = serde_json::from_str(line).unwrap();
     let expected = json!(["POST", "a.example", "/p", "internal-error"]);
     assert_eq!(

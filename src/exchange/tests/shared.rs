@@ -125,7 +125,7 @@ impl<'e> Proxy<'e> {
         let (status, token) = if is_token { ("200", self.tokens + 1) } else { ("401", 0) };
         let body = format!(r#"{{"access_token":"t{token}","token_type":"Bearer"}}"#);
         let headers = [(&b":status"[..], status.as_bytes())].into_iter().collect();
-        let answer = Answer::Response { headers, body: body.as_bytes(), is_cut: false };
+        let answer = Answer::response(headers, body.as_bytes(), false);
         let ended = self.engine.end_fetch(fetch, &answer, self.now);
         assert_eq!(ended == Ended::Fetched, is_token, "the answer to the one fetch counts");
         self.tokens += usize::from(is_token);

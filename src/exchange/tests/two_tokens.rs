@@ -60,7 +60,7 @@ fn tokens_at(engine: &Engine, seconds: u64, lifetimes: [u64; 2]) -> (Vec<String>
                 r#"{{"access_token":"t{seconds}","token_type":"Bearer","expires_in":{lifetime}}}"#
             );
             let headers = [(&b":status"[..], &b"200"[..])].into_iter().collect();
-            let answer = Answer::Response { headers, body: body.as_bytes(), is_cut: false };
+            let answer = Answer::response(headers, body.as_bytes(), false);
             assert_eq!(engine.end_fetch(fetch, &answer, now), Ended::Fetched);
         }
         step = Event::Fetched(credential);

@@ -21,13 +21,13 @@ fn held<'e>(engine: &'e Engine, source: &'e Given<'e>) -> (Exchange, Call) {
         step => panic!("{step:?}"),
     };
     assert!(exchange.take_report().is_none(), "nothing is decided yet");
-    (exchange, call)
+    (exchange, *call)
 }
 
 fn answer<'a>(status: &'a str, lines: &[(&'a str, &'a str)], body: &'a [u8]) -> Answer<'a> {
     let lines = [(":status", status)].into_iter().chain(lines.iter().copied());
     let headers = lines.map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
-    Answer::Response { headers, body, is_cut: false }
+    Answer::response(headers, body, false)
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_refusal_is_relayed_with_its_header_and_body() {
     assert_eq!((reply.status, &*reply.body), (401, &b"sign in"[..]));
     assert_eq!(reply.headers, [("x-probe".to_owned(), b"who are you".to_vec())]);
     let report = exchange.take_report().unwrap();
-    assert!(report.audit.unwrap().contains(r#""status":401"#), "{:?}", report.audit);
+    assert!(report.audit_text().unwrap().contains(r#""status":401"#), "{report:?}");
 }
 
 /// What a proxy answers in the service's place is no answer of the service.

@@ -14,6 +14,7 @@ use super::{Map, Value};
 use crate::bounded::MAX_TEXT;
 use crate::library::{encoding, quote};
 use crate::meter::{Allowance, units};
+use crate::regex::without_case;
 use crate::run::{Evaluated, Failure};
 
 /// The deepest nesting of lists and objects that is read or written.
@@ -116,11 +117,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
         let (mut entries, mut folded) = (Vec::new(), Vec::new());
         while let Some(name) = fields.next_key::<String>()? {
             // Some readers (Go's, .NET's) ignore the letter case of a field's name.
-            let fold = match name.is_ascii() {
-                true => name.to_ascii_lowercase(),
-                false => name.to_uppercase().to_lowercase(),
-            };
-            folded.push((Value::made(&fold), Value::Null));
+            folded.push((Value::made(&without_case(&name)), Value::Null));
             entries.push((Value::made(&name), fields.next_value_seed(inside)?));
         }
         match (Map::of(folded), Map::of(entries)) {

@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 
 use super::Value;
+use crate::sort;
 
 /// A map.
 #[derive(Debug, Clone, Default)]
@@ -71,7 +72,7 @@ impl<'p> Map<'p> {
     /// A map of these entries, in any order.
     #[inline(never)]
     pub(crate) fn of(mut entries: Vec<(Value<'p>, Value<'p>)>) -> Result<Map<'p>, Twice> {
-        entries.sort_by(|(a, _), (b, _)| order(a, b));
+        sort::by(&mut entries, |(a, _), (b, _)| order(a, b));
         let mut neighbours = entries.iter().zip(entries.iter().skip(1));
         match neighbours.any(|((a, _), (b, _))| order(a, b).is_eq()) {
             true => Err(Twice),
@@ -81,7 +82,7 @@ impl<'p> Map<'p> {
 
     /// A map of these entries, in any order; of two with one key, the first counts.
     pub(super) fn first_of(mut entries: Vec<(Value<'p>, Value<'p>)>) -> Map<'p> {
-        entries.sort_by(|(a, _), (b, _)| order(a, b));
+        sort::by(&mut entries, |(a, _), (b, _)| order(a, b));
         entries.dedup_by(|(a, _), (b, _)| order(a, b).is_eq());
         Map { entries }
     }

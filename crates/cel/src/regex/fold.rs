@@ -1,9 +1,11 @@
-//! Letters in other cases, for `(?i)`.
+//! Letters in other cases, for `(?i)` and for names.
 
+mod names;
 mod table;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use names::without_case;
 use table::RUNS;
 
 /// No letter has more forms than this: `K`, `k` and the Kelvin sign are three of one.

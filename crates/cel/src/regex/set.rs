@@ -1,6 +1,7 @@
 //! Sets of characters.
 
 use super::fold;
+use crate::sort;
 
 /// A set of characters, as ranges in order that do not touch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,7 +41,7 @@ impl Ascii {
 impl Set {
     /// The characters of all these ranges, each from its first to its last.
     pub(super) fn of(mut ranges: Vec<(u32, u32)>) -> Set {
-        ranges.sort_unstable();
+        sort::by(&mut ranges, |a, b| a.cmp(b));
         let mut tidy: Vec<(u32, u32)> = Vec::with_capacity(ranges.len());
         for (first, last) in ranges {
             match tidy.last_mut() {

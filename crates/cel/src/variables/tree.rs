@@ -8,6 +8,7 @@ use cel::common::ast::{CallExpr, EntryExpr, Expr, SelectExpr};
 use super::{Scope, Variable};
 use crate::check::string_literal;
 use crate::limits::children;
+use crate::sort;
 
 /// The name that variables are read from.
 pub(crate) const ROOT: &str = "variables";
@@ -123,7 +124,7 @@ pub(crate) fn texts(node: &IdedExpr) -> Option<Arc<[Box<str>]>> {
     }
     let texts = list.elements.iter().map(|element| string_literal(element).map(Box::from));
     let mut texts = texts.collect::<Option<Vec<Box<str>>>>()?;
-    texts.sort_unstable();
+    sort::by(&mut texts, |a, b| a.cmp(b));
     Some(texts.into())
 }
 

@@ -107,7 +107,7 @@ pub(super) fn run(
     };
     for (took, answer) in answers {
         let id = waiting.id;
-        calls.push(waiting);
+        calls.push(*waiting);
         source.now = source.now.saturating_add(Duration::from_millis(*took));
         let answer = match answer {
             Answer::Message(message) => Answer::Message(message),
