@@ -324,11 +324,6 @@ impl Expression {
         }
         match &self.code {
             Code::Value(text) => {
-                if let Text::Concat(parts) = text
-                    && let Some(joined) = quick::joined(parts, attributes)
-                {
-                    return Ok(joined);
-                }
                 let value = self
                     .run(attributes, allowance)
                     .text(text)

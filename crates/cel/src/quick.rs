@@ -1,9 +1,9 @@
-//! The common rules, and the texts that values are joined of, where nothing is in the way: no text of the request is long enough to cost a
+//! The common rules, where nothing is in the way: no text of the request is long enough to cost a
 //! step, and none is unreadable.
 //!
 //! Nothing is spent here, and nothing can fail. Where something would, there is no answer, and
-//! `Run::test` (`run`) evaluates the rule with all that belongs to that. Both have the same result, which
-//! a test over generated rules and requests shows.
+//! `Run::test` (`run`) evaluates the rule with all that belongs to that. Both have the same result,
+//! which a test over generated rules and requests shows.
 
 use egress_reading::hash;
 
@@ -118,19 +118,6 @@ fn other_holds<A: Attributes>(test: &Test, attributes: &A) -> Option<bool> {
         Test::HasObject(id) => Some(attributes.is_there(*id)),
         _ => None,
     }
-}
-
-/// Texts that are joined to one that needs no step.
-pub(super) fn joined<A: Attributes>(parts: &[Text], attributes: &A) -> Option<Vec<u8>> {
-    let mut whole = Vec::with_capacity(BYTES_A_STEP);
-    for part in parts {
-        let part = short(part, attributes)?;
-        if whole.len().saturating_add(part.len()) >= BYTES_A_STEP {
-            return None;
-        }
-        whole.extend_from_slice(part);
-    }
-    Some(whole)
 }
 
 /// A text that needs no step; none if it does, or has no value.

@@ -1,6 +1,6 @@
-//! Short texts that are at hand: attributes, literals, variables of loops, and what two of them make
-//! together. Loops compare and join little else, so these are looked at where they are, and no value
-//! is made of them.
+//! Short texts that are at hand: attributes, literals, variables of loops, and what two of them
+//! make together. Loops compare and join little else, so these are looked at where they are, and no
+//! value is made of them.
 
 use std::cell::Ref;
 use std::sync::Arc;
