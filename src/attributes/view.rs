@@ -12,6 +12,7 @@ use crate::cel::data::Data;
 use crate::cel::guard::{Guard, Wanted};
 use crate::cel::time::Timestamp;
 use crate::cel::variables::Memo;
+use crate::config::Action;
 use crate::identity::peer::{Caller, Callers};
 use crate::request::headers::Headers;
 use crate::request::{Body, Facts, Property, address_and_port, host};
@@ -294,6 +295,14 @@ impl<'a> View<'a> {
                 other.is_some_and(|other| fits(other.split('?').next().unwrap_or_default()));
             self.text(guard.attribute).is_ok_and(|value| !fits(value)) && !other_fits
         })
+    }
+
+    /// Whether a header of the request came on one line at most, which Envoy has not joined from
+    /// others that a Deny is to look at.
+    pub(crate) fn has_one_line(&self, name: &str, action: Action) -> bool {
+        !self.request.may_repeat(name.as_bytes())
+            && (action != Action::Deny
+                || self.request.alike(name.as_bytes()).all(|line| !line.contains(&b',')))
     }
 
     pub(crate) fn request_headers(&self) -> HeadersView<'a> {

@@ -19,6 +19,10 @@ pub(crate) struct Rule {
     combine: Combine,
     on_error: OnError,
     expressions: Vec<Expression>,
+    /// Whether a look at it without steps may have its result.
+    may_be_quick: bool,
+    /// Whether some request has several readings of what an expression reads.
+    may_have_readings: bool,
     /// When it can be evaluated.
     pub(crate) pass: Pass,
 }
@@ -100,7 +104,11 @@ impl Rule {
             }
         }
         let pass = if expressions.iter().any(reads_body) { Pass::Body } else { Pass::First };
+        let may_have_readings =
+            expressions.iter().any(|each| Readings::may_be_several(each.uses(), config.action));
         Rule {
+            may_be_quick: expressions.first().is_none_or(Expression::may_be_quick),
+            may_have_readings,
             action: config.action,
             combine: config.combine,
             on_error: config.on_error,
@@ -152,6 +160,11 @@ impl Rule {
         meter: &Meter,
         errors: &mut Vec<String>,
     ) -> RuleResult {
+        if self.may_be_quick
+            && let Some(answer) = self.quick(view, meter)
+        {
+            return answer;
+        }
         if meter.is_exhausted() {
             return RuleResult::PassesLimit;
         }
@@ -169,6 +182,29 @@ impl Rule {
             errors.clear();
         }
         answer
+    }
+
+    /// The result where no expression fails, nothing that is read is long, and the request has one
+    /// reading: the same that evaluating the rule in all ways has, for the same steps.
+    #[inline]
+    fn quick(&self, view: &View<'_>, meter: &Meter) -> Option<RuleResult> {
+        let is_one = |expression: &Expression| {
+            !self.may_have_readings || Readings::is_one(expression.uses(), self.action, view)
+        };
+        let decisive = self.combine == Combine::Any;
+        let (mut matches, mut steps) = (!decisive, 0_u64);
+        for expression in &self.expressions {
+            if !is_one(expression) {
+                return None;
+            }
+            let (holds, weight) = expression.quick(view)?;
+            (matches, steps) = (holds, steps.saturating_add(weight));
+            if holds == decisive {
+                break;
+            }
+        }
+        let answer = if matches { RuleResult::Matches } else { RuleResult::DoesNotMatch };
+        meter.pay_for_rule(steps).then_some(answer)
     }
 
     /// Combines the results of the expressions.

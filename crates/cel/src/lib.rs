@@ -41,6 +41,7 @@ mod parse;
 mod prepare;
 mod presence;
 mod program;
+mod quick;
 mod recorded;
 #[cfg(any(test, feature = "fuzzing"))]
 mod reference;
@@ -272,6 +273,21 @@ impl Expression {
         }
     }
 
+    /// Whether it is a rule of which [`quick`](Self::quick) may have the result.
+    #[must_use]
+    pub fn may_be_quick(&self) -> bool {
+        self.rule().is_some_and(quick::may_hold)
+    }
+
+    /// The result of a rule, and the steps that it takes, where no text that it reads is long or
+    /// unreadable; none where [`matches`](Self::matches) is to evaluate it, of which nothing has
+    /// been done then.
+    #[inline]
+    pub fn quick<A: Attributes>(&self, attributes: &A) -> Option<(bool, u64)> {
+        let Code::Rule(test) = &self.code else { return None };
+        quick::holds(test, attributes).map(|holds| (holds, self.weight))
+    }
+
     /// Evaluates a rule. The allowance may have met a breach, whatever this returns.
     ///
     /// # Errors
@@ -307,11 +323,13 @@ impl Expression {
             return Err(eval::EXCEEDED.to_owned());
         }
         match &self.code {
-            Code::Value(text) => self
-                .run(attributes, allowance)
-                .text(text)
-                .map(|value| value.into_owned().into_bytes())
-                .map_err(|failure| failure.to_string()),
+            Code::Value(text) => {
+                let value = self
+                    .run(attributes, allowance)
+                    .text(text)
+                    .map_err(|failure| failure.to_string())?;
+                Ok(value.into_owned().into_bytes())
+            }
             Code::Interpreted(root) => {
                 let scene = self.run(attributes, allowance).scene();
                 root.header(scene).map_err(|failure| failure.to_string())

@@ -66,6 +66,17 @@ impl Meter {
         result
     }
 
+    /// Spends what a rule costs that took so many steps; nothing if they would not suffice for it.
+    #[must_use]
+    pub fn pay_for_rule(&self, steps: u64) -> bool {
+        let (left, steps) = (self.left.get(), steps.saturating_add(RULE));
+        let suffices = steps <= left.min(MAX_STEPS);
+        if suffices {
+            self.left.set(left.saturating_sub(steps));
+        }
+        suffices
+    }
+
     /// Spends steps for work outside of rules, such as searching header lines of so many bytes.
     pub fn spend_on(&self, bytes: usize, bytes_a_step: usize) {
         let steps = units(bytes, bytes_a_step).saturating_add(RULE);

@@ -10,6 +10,7 @@
 
 mod access;
 mod compile;
+mod each;
 mod evaluate;
 mod functions;
 mod headers;
@@ -34,6 +35,7 @@ use super::attributes::{Attributes, Id};
 use super::lowered::Comparison;
 use super::meter::Allowance;
 use super::regex::Compiled;
+use super::time::{Field, Zone};
 use super::variables::Variable;
 
 /// A compiled expression.
@@ -117,6 +119,10 @@ enum Node {
     /// `fail` of a literal.
     Fail(Box<str>),
     Call(Function, Box<[Node]>),
+    /// A call of `startsWith` or, with the flag, of `endsWith`.
+    Affix(Function, Box<[Node]>, bool),
+    /// A field of a timestamp in a time zone that is known when the configuration loads.
+    TimeField(Box<(Function, Node, Field, Zone)>),
     /// Spends steps for what is read of the value.
     Read(usize, Box<Node>),
     /// Spends steps for a value that is kept.

@@ -22,6 +22,8 @@ mod mistakes;
 #[cfg(test)]
 mod provided;
 #[cfg(test)]
+mod quick;
+#[cfg(test)]
 mod returned;
 #[cfg(test)]
 mod standard_functions;

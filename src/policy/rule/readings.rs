@@ -51,11 +51,24 @@ pub(crate) enum Readings<'a> {
 }
 
 impl<'a> Readings<'a> {
-    /// Whether what an expression reads has one reading, whatever the headers are.
+    /// Whether some request has several readings of what an expression reads.
+    pub(crate) fn may_be_several(uses: &Uses, action: Action) -> bool {
+        uses.cookies
+            || !matches!(&uses.request_headers, HeadersRead::Names(names) if names.is_empty())
+            || reads_both_paths(uses, action)
+    }
+
+    /// Whether what an expression reads is seen at once to have one reading. If it is not, it may
+    /// have one all the same.
     #[inline]
     pub(crate) fn is_one(uses: &Uses, action: Action, view: &View<'_>) -> bool {
         !uses.cookies
-            && matches!(&uses.request_headers, HeadersRead::Names(names) if names.is_empty())
+            && match &uses.request_headers {
+                HeadersRead::Names(names) => {
+                    names.is_empty() || names.iter().all(|name| view.has_one_line(name, action))
+                }
+                HeadersRead::All => false,
+            }
             && other_path(uses, action, view).is_none()
     }
 
@@ -103,11 +116,16 @@ impl<'a> Readings<'a> {
 /// The other reading of the path, if there is one and the expression is evaluated for it.
 #[inline]
 fn other_path<'v>(uses: &Uses, action: Action, view: &'v View<'_>) -> Option<&'v Arc<str>> {
+    if reads_both_paths(uses, action) { view.other_path() } else { None }
+}
+
+/// Whether an expression is evaluated for both readings of a path.
+#[inline]
+fn reads_both_paths(uses: &Uses, action: Action) -> bool {
     // An Allow that contains `%3A` means the path as it was sent, and would not match the other
     // reading.
     let reads_path = uses.attributes.contains(PATH) || uses.attributes.contains(PATH_AND_QUERY);
-    let both = reads_path && (action != Action::Allow || !uses.escapes);
-    if both { view.other_path() } else { None }
+    reads_path && (action != Action::Allow || !uses.escapes)
 }
 
 /// The ways in which origins read the cookies that an expression reads; none where looking through

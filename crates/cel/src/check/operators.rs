@@ -52,6 +52,10 @@ impl Checker<'_> {
                 Type::Optional(Box::new(element))
             }
             (op::OPT_SELECT, [operand, field]) => {
+                if let Some(headers) = self.headers_operand(operand) {
+                    self.read_header(headers, string_literal(field));
+                    return Some(Type::Optional(Box::new(headers.value())));
+                }
                 let known = self.operand(operand);
                 let found = string_literal(field)
                     .map_or(Type::Dyn, |field| self.field(node, &known, field, operand));

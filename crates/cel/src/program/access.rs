@@ -32,7 +32,7 @@ impl<'p> Run<'_, 'p> {
         let attributes = self.scene.attributes;
         let Some(attribute) = attributes.table().attribute(id) else { return Err(Failure::NoKey) };
         let found = match attribute.kind {
-            Kind::Text => match attributes.text(id) {
+            Kind::Text => match self.attribute_text(id) {
                 Ok(text) => {
                     self.spend_on(text.len(), BYTES_A_STEP)?;
                     Some(Value::text(text))

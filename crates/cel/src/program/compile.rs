@@ -13,6 +13,7 @@ use crate::budget::{self, strict as guards};
 use crate::check::string_literal;
 use crate::literals::int_literal;
 use crate::lowered::Comparison;
+use crate::time::{Field, Zone};
 use crate::written::dotted;
 use crate::{PATTERN, presence, variables};
 
@@ -287,7 +288,17 @@ impl Compiler {
             return Some(Node::OrElse(self.two(target, otherwise)?, stays_optional));
         }
         let function = functions::find(Style::Member, &call.func_name)?;
-        Some(Node::Call(function, self.all(Some(target), &call.args)?))
+        if let ([zone], Some(field)) = (call.args.as_slice(), Field::of(function.name))
+            && let Some(zone) = string_literal(zone).and_then(Zone::parse)
+        {
+            return Some(Node::TimeField(Box::new((function, self.node(target)?, field, zone))));
+        }
+        let arguments = self.all(Some(target), &call.args)?;
+        Some(match function.name {
+            "startsWith" => Node::Affix(function, arguments, false),
+            "endsWith" => Node::Affix(function, arguments, true),
+            _ => Node::Call(function, arguments),
+        })
     }
 
     fn comprehension(&mut self, of: &ComprehensionExpr) -> Option<Node> {

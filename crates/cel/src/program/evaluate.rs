@@ -1,13 +1,17 @@
 //! Evaluates what was compiled.
 
 mod part;
+mod turns;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
+pub(super) use self::turns::Elements;
 use super::access::of_name;
+use super::functions::time::ZONE;
 use super::headers::View;
 use super::operators::Membership;
-use super::{Loop, Map, Node, Program, Scene, Turn, Value, size};
+use super::{Map, Node, Program, Scene, Value, size};
+use crate::attributes::{Fault, Id};
 use crate::meter::BYTES_A_STEP;
 use crate::run::{Evaluated, Failure};
 
@@ -21,6 +25,8 @@ pub(crate) struct Run<'r, 'p> {
     /// The values of variables, by their places; nothing yet for those that are evaluated when
     /// they are first read.
     pub(super) locals: &'r [Local<'p>],
+    /// The text of the attribute that was read last: a loop reads the same at each turn.
+    last: Cell<Option<(Id, &'p str)>>,
 }
 
 impl Program {
@@ -44,37 +50,12 @@ impl Program {
                 many.as_mut_slice()
             }
         };
-        let run = Run { scene, bound: &self.bound, locals };
+        let run = Run { scene, bound: &self.bound, locals, last: Cell::new(None) };
         let value = run.eval(&self.root);
         if scene.allowance.is_exceeded() {
             return Err(Failure::exceeded());
         }
         read(&run, value?)
-    }
-}
-
-/// Elements that a loop visits.
-pub(super) enum Elements<'p> {
-    List(std::sync::Arc<Vec<Value<'p>>>),
-    Keys(std::sync::Arc<Map<'p>>),
-    Names(Vec<Value<'p>>),
-}
-
-impl<'p> Elements<'p> {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Elements::List(list) => list.len(),
-            Elements::Keys(map) => map.entries().len(),
-            Elements::Names(names) => names.len(),
-        }
-    }
-
-    pub(super) fn get(&self, index: usize) -> Option<&Value<'p>> {
-        match self {
-            Elements::List(list) => list.get(index),
-            Elements::Keys(map) => map.entries().get(index).map(|(key, _)| key),
-            Elements::Names(names) => names.get(index),
-        }
     }
 }
 
@@ -102,7 +83,19 @@ impl<'p> Run<'_, 'p> {
         Failure::In(function)
     }
 
-    fn set(&self, place: usize, value: Option<Evaluated<'p, Value<'p>>>) {
+    /// The value of a string attribute.
+    pub(super) fn attribute_text(&self, id: Id) -> Result<&'p str, Fault> {
+        match self.last.get() {
+            Some((last, text)) if last == id => Ok(text),
+            _ => {
+                let text = self.scene.attributes.text(id)?;
+                self.last.set(Some((id, text)));
+                Ok(text)
+            }
+        }
+    }
+
+    pub(super) fn set(&self, place: usize, value: Option<Evaluated<'p, Value<'p>>>) {
         // INVARIANT: it is borrowed nowhere but in these two functions.
         if let Some(Ok(mut local)) = self.locals.get(place).map(RefCell::try_borrow_mut) {
             *local = value;
@@ -115,8 +108,7 @@ impl<'p> Run<'_, 'p> {
 
     pub(super) fn eval(&self, node: &'p Node) -> Evaluated<'p, Value<'p>> {
         match node {
-            Node::Literal(Value::Text(text)) => Ok(Value::text(text.as_str())),
-            Node::Literal(value) => Ok(value.clone()),
+            Node::Literal(value) => Ok(value.lent()),
             Node::Local(place) => self.get(*place).unwrap_or(Err(Failure::NoKey)),
             Node::Within(place, part) => {
                 self.set(*place, None);
@@ -226,6 +218,16 @@ impl<'p> Run<'_, 'p> {
             }
             Node::Fail(message) => Err(Failure::Interpreted(format!("error in `fail`: {message}"))),
             Node::Call(function, arguments) => self.call(*function, arguments),
+            Node::Affix(..) => self.test(node).map(Value::Bool),
+            Node::TimeField(of) => {
+                let (function, time, field, zone) = &**of;
+                let time = self.eval(time)?;
+                self.spend(ZONE)?;
+                match time {
+                    Value::Time(time) => Ok(Value::Int(time.field(*field, *zone))),
+                    _ => Err(Failure::In(function.name)),
+                }
+            }
             Node::Read(bytes_a_step, part) => {
                 let value = self.eval(part)?;
                 self.spend_on(size::of(&value), *bytes_a_step)?;
@@ -250,9 +252,7 @@ impl<'p> Run<'_, 'p> {
                     self.spend(turns.saturating_mul(*turn))?;
                     return Ok(Value::list(names));
                 }
-                let turns = self.count(&value).unwrap_or(0);
-                self.spend(turns.saturating_mul(*turn))?;
-                self.spend_on(size::of(&value), BYTES_A_STEP)?;
+                self.pay_for_turns(*turn, &value)?;
                 Ok(value)
             }
             Node::Expect(kinds, name, part) => {
@@ -268,7 +268,7 @@ impl<'p> Run<'_, 'p> {
     }
 
     /// A value that must be a bool.
-    fn test(&self, node: &'p Node) -> Evaluated<'p, bool> {
+    pub(super) fn test(&self, node: &'p Node) -> Evaluated<'p, bool> {
         match node {
             Node::Equal(parts, negated) | Node::EqualAny(parts, negated) => {
                 if let Some(equal) = self.near_and_equal(parts) {
@@ -278,12 +278,20 @@ impl<'p> Run<'_, 'p> {
             Node::And(parts) => return self.settled(parts, false),
             Node::Or(parts) => return self.settled(parts, true),
             Node::Not(part) => return self.test(part).map(|value| !value),
+            Node::Made(part) if matches!(**part, Node::Affix(..)) => {
+                let value = self.test(part)?;
+                // A bool has no size.
+                return self.spend(1).map(|()| value);
+            }
+            Node::Affix(function, arguments, ends) => {
+                return match self.near_affix(arguments, *ends) {
+                    Some(found) => Ok(found),
+                    None => bool_of(self.call(*function, arguments)?),
+                };
+            }
             _ => {}
         }
-        match self.eval(node)? {
-            Value::Bool(value) => Ok(value),
-            _ => Err(Failure::Plain("got another type, expected bool")),
-        }
+        bool_of(self.eval(node)?)
     }
 
     /// `&&` and `||`. One decisive operand settles the result, whatever the other is.
@@ -314,19 +322,6 @@ impl<'p> Run<'_, 'p> {
         self.is_in(&element, &container, membership).map(Value::Bool)
     }
 
-    /// Appends elements to a list.
-    fn append(&self, elements: &'p [(Node, bool)], list: &mut Vec<Value<'p>>) -> Evaluated<'p, ()> {
-        for (element, optional) in elements {
-            match self.eval(element)? {
-                Value::Optional(inner) if *optional => {
-                    list.extend(inner.map(|inner| (*inner).clone()));
-                }
-                value => list.push(value),
-            }
-        }
-        Ok(())
-    }
-
     fn map(&self, entries: &'p [(Node, Node, bool)]) -> Evaluated<'p, Value<'p>> {
         let mut made = Vec::with_capacity(entries.len());
         for (key, value, optional) in entries {
@@ -344,68 +339,6 @@ impl<'p> Run<'_, 'p> {
         Map::of(made).map(Value::map).map_err(|_| Failure::Plain("evaluation failed"))
     }
 
-    /// How many elements or keys there are, if it has any.
-    pub(super) fn count(&self, value: &Value<'p>) -> Option<u64> {
-        let count = match value {
-            Value::List(list) => list.len(),
-            Value::Map(map) => map.entries().len(),
-            // Names that are the same count twice, which is never too little.
-            Value::Headers(view) => self.scene.attributes.header_count(view.of),
-            _ => return None,
-        };
-        u64::try_from(count).ok()
-    }
-
-    /// What a loop over a value visits.
-    pub(super) fn elements(&self, value: Value<'p>) -> Evaluated<'p, Elements<'p>> {
-        match value {
-            Value::List(list) => Ok(Elements::List(list)),
-            Value::Map(map) => Ok(Elements::Keys(map)),
-            Value::Headers(view) => self.header_names(view).map(Elements::Names),
-            _ => Err(Failure::Plain("got another type, expected iterable")),
-        }
-    }
-
-    fn turns(&self, of: &'p Loop) -> Evaluated<'p, Value<'p>> {
-        let elements = self.elements(self.eval(&of.range)?)?;
-        let count = elements.len();
-        let each = (0..count).filter_map(|index| elements.get(index));
-        let each = each.map(|element| self.set(of.element, Some(Ok(element.clone()))));
-        match &of.turn {
-            Turn::Decide(decisive, test) => {
-                let mut failed = None;
-                for () in each {
-                    match self.test(test) {
-                        Ok(value) if value == *decisive => return Ok(Value::Bool(*decisive)),
-                        Ok(_) => {}
-                        Err(failure) => failed = Some(failure),
-                    }
-                }
-                failed.map_or(Ok(Value::Bool(!decisive)), Err)
-            }
-            Turn::CountTo1(test) => {
-                let mut found = 0_usize;
-                for () in each {
-                    found = found.saturating_add(usize::from(self.test(test)?));
-                }
-                Ok(Value::Bool(found == 1))
-            }
-            Turn::Collect(condition, appended) => {
-                let mut list = Vec::with_capacity(count);
-                for () in each {
-                    let holds = match condition {
-                        Some(condition) => self.test(condition)?,
-                        None => true,
-                    };
-                    if holds {
-                        self.append(appended, &mut list)?;
-                    }
-                }
-                Ok(Value::list(list))
-            }
-        }
-    }
-
     /// Calls a function. What it is called on is evaluated last.
     fn call(&self, function: super::Function, arguments: &'p [Node]) -> Evaluated<'p, Value<'p>> {
         let mut values = [const { Value::Null }; MAX_ARGUMENTS];
@@ -419,6 +352,13 @@ impl<'p> Run<'_, 'p> {
         }
         let given = values.get_mut(..arguments.len()).unwrap_or_default();
         (function.run)(self, function.name, given)
+    }
+}
+
+fn bool_of<'p>(value: Value<'p>) -> Evaluated<'p, bool> {
+    match value {
+        Value::Bool(value) => Ok(value),
+        _ => Err(Failure::Plain("got another type, expected bool")),
     }
 }
 

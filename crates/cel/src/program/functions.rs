@@ -11,7 +11,7 @@ mod math;
 mod net;
 mod optional;
 mod text;
-mod time;
+pub(super) mod time;
 mod url;
 
 use super::evaluate::Run;

@@ -113,6 +113,16 @@ impl Bytes<'_> {
     }
 }
 
+impl Value<'static> {
+    /// The same, lent: a text is borrowed.
+    pub(super) fn lent(&self) -> Value<'_> {
+        match self {
+            Value::Text(text) => Value::text(text.as_str()),
+            value => value.clone(),
+        }
+    }
+}
+
 impl<'p> Value<'p> {
     /// A text that the message or the configuration has.
     pub(crate) fn text(text: &'p str) -> Value<'p> {
@@ -143,6 +153,11 @@ impl<'p> Value<'p> {
     pub(crate) fn some(self) -> Value<'p> {
         Value::Optional(Some(Arc::new(self)))
     }
+
+    /// The kind of texts.
+    pub(super) const TEXT: Kinds = 1 << 5;
+    /// The kind of lists.
+    pub(super) const LIST: Kinds = 1 << 7;
 
     pub(crate) const NONE: Value<'static> = Value::Optional(None);
 

@@ -1,7 +1,7 @@
 //! Evaluates a part of an expression by itself, with the values that the macros around it give to
 //! their names: for explanations.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use super::{Elements, Program, Run, Scene, Value};
 use crate::run::Evaluated;
@@ -18,7 +18,8 @@ impl Program {
     ) -> T {
         let mut locals = Vec::new();
         locals.resize_with(self.places.max(given.len()), || RefCell::new(None));
-        let run = Run { scene, bound: &self.bound, locals: &locals };
+        let last = Cell::new(None);
+        let run = Run { scene, bound: &self.bound, locals: &locals, last };
         for (place, value) in given.iter().enumerate() {
             run.set(place, value.clone().map(Ok));
         }
@@ -36,7 +37,7 @@ impl<'p> Run<'_, 'p> {
     /// What a loop over a value visits: the elements of a list, or the keys of a map.
     pub(crate) fn visited(&self, range: &Value<'p>) -> Option<Vec<Value<'p>>> {
         let elements: Elements<'p> = self.elements(range.clone()).ok()?;
-        (0..elements.len()).map(|index| elements.get(index).cloned()).collect()
+        (0..elements.len()).map(|index| elements.get(index)).collect()
     }
 
     /// The element of an index, or the value of a key, if it can be read.

@@ -123,7 +123,7 @@ impl<'p> Run<'_, 'p> {
                 }
                 Ok(())
             }
-            Elements::List(_) => Ok(()),
+            Elements::List(_) | Elements::Literal(_) => Ok(()),
         }
     }
 }

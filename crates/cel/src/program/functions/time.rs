@@ -7,7 +7,7 @@ use crate::run::Evaluated;
 use crate::time::{Field, Span, Timestamp, Unit, Zone};
 
 /// The steps for finding the zone of a name.
-const ZONE: u64 = 3;
+pub(in super::super) const ZONE: u64 = 3;
 /// The steps for reading or writing a timestamp or a duration.
 pub(super) const TEXT: u64 = 1;
 
