@@ -18,6 +18,7 @@ use crate::config::{
 const MAX_VALUE: usize = 8 * 1024;
 
 /// Compiles the credentials of a configuration. `errors` gets everything that is wrong with them.
+#[inline(never)]
 pub(crate) fn compile(
     config: &Config,
     environment: &dyn Environment,

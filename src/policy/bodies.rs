@@ -34,6 +34,7 @@ pub(crate) const UPGRADE: &str = "what follows an upgrade is no body";
 
 impl Bodies {
     /// The bodies that these policies need; none if they need none.
+    #[inline(never)]
     pub(super) fn compile(
         config: &BodiesConfig,
         configs: &[PolicyConfig],

@@ -25,6 +25,7 @@ pub(super) fn order_for(order: &[Stage], policies: &[Policy]) -> Vec<Stage> {
 }
 
 /// Compiles policies, until their patterns or their errors exceed a limit.
+#[inline(never)]
 pub(super) fn compile(
     configs: &[PolicyConfig],
     scope: Scope<'_>,
@@ -157,6 +158,7 @@ impl Policy {
     }
 
     /// Compiles a policy. If that fails, `errors` gets the reasons, and the policy is not used.
+    #[inline(never)]
     fn compile(config: &PolicyConfig, scope: Scope<'_>, errors: &mut Vec<ConfigError>) -> Policy {
         let rule = config
             .authorization

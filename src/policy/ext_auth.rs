@@ -287,6 +287,7 @@ pub(super) const MANY: usize = 64;
 
 /// Finds the rules that can only be evaluated once services have answered: those that read
 /// `extauthz`, or a header that an answer may change.
+#[inline(never)]
 pub(super) fn assign_passes(
     configs: &[PolicyConfig],
     policies: &mut [Policy],

@@ -56,6 +56,7 @@ impl FieldValue {
 
 impl Recording {
     /// Compiles what a configuration has of these; none where it has none, or an error.
+    #[inline(never)]
     pub(super) fn compile(
         config: &RecordConfig,
         scope: Scope<'_>,

@@ -6,6 +6,7 @@ use crate::config::{ConfigError, Spot, VariableConfig};
 
 /// Compiles variables. Those that are wrong are known to the expressions that read them, so that
 /// only what is wrong with themselves is reported.
+#[inline(never)]
 pub(super) fn compile(configs: &[VariableConfig], errors: &mut Vec<ConfigError>) -> Variables {
     let mut variables = Variables::declare(configs.iter().map(|config| config.name.clone()));
     for VariableConfig { expression, .. } in configs {

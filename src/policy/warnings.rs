@@ -139,6 +139,7 @@ impl Warnings {
 
     /// Warns of policies whose counters are one and the same in Prometheus if the tags are not
     /// configured.
+    #[inline(never)]
     fn add_names(&mut self, config: &Config) {
         let mut first: Map<String, &str> = Map::default();
         for policy in &config.policies {
@@ -166,6 +167,7 @@ impl Warnings {
     }
 
     /// Warns of variables that no expression reads.
+    #[inline(never)]
     fn add_unused_variables(&mut self, config: &Config, scope: Scope<'_>) {
         let unused = scope.variables.unused().into_iter();
         for variable in unused.filter_map(|position| config.variables.get(position)) {

@@ -78,12 +78,14 @@ pub(crate) fn needs(engine: &Engine, found: &super::Found) -> Needs {
 }
 
 /// Evaluates the rules that read the body.
+#[inline(never)]
 pub(super) fn authorize(turn: &mut Turn<'_, '_, '_>) -> Flow {
     in_passes(turn, Pass::Body)
 }
 
 /// Computes the new body, policy by policy in configuration order. Each sees what the one before
 /// has made.
+#[inline(never)]
 pub(super) fn transform(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let (engine, facts) = (turn.engine, turn.facts);
     let mut new: Option<Vec<u8>> = None;

@@ -7,6 +7,7 @@ use crate::decision::{Reason, Reply};
 use crate::trace::Feature;
 
 /// Answers with the first direct response in scope that is for the request.
+#[inline(never)]
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let of_policy =
         first(turn, Feature::DirectResponse, |policy| policy.direct_response.as_deref(), |_| true);

@@ -42,6 +42,7 @@ enum Trouble {
 }
 
 /// Asks the services of the policies in scope.
+#[inline(never)]
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     turn.find_acting();
     proceed(turn, 0)

@@ -58,6 +58,7 @@ struct Together<'e> {
 }
 
 /// Makes the descriptors, and the first call.
+#[inline(never)]
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     turn.find_acting();
     match prepare(turn) {

@@ -5,6 +5,7 @@ use super::{Flow, Turn};
 use crate::trace::Feature;
 
 /// Applies the modifiers of each policy, in configuration order.
+#[inline(never)]
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let engine = turn.engine;
     let applied = std::mem::take(&mut turn.found.applied);

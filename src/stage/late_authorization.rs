@@ -6,6 +6,7 @@ use super::{Flow, Turn};
 use crate::policy::rule::Pass;
 
 /// Evaluates the rules of the late pass that can matter to the request.
+#[inline(never)]
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     in_passes(turn, Pass::Late)
 }

@@ -33,6 +33,7 @@ enum Undecided {
 }
 
 /// Takes a token from each bucket, in configuration order.
+#[inline(never)]
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     turn.find_acting();
     let (engine, facts, meter) = (turn.engine, turn.facts, turn.meter);

@@ -11,6 +11,7 @@ use crate::request::host;
 use crate::trace::Feature;
 
 /// Answers with the first redirect in scope that is for the request.
+#[inline(never)]
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let path = turn.current().first(b":path").unwrap_or_default().to_vec();
     let found = first(

@@ -12,6 +12,7 @@ use crate::trace::Feature;
 
 /// Applies the first URL rewrite in scope that is for the request. Where it leaves the authority
 /// alone, the first `hostRewrite` in scope is applied.
+#[inline(never)]
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     match rewrite_url(turn) {
         Ok(true) => {}

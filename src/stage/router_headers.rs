@@ -39,6 +39,7 @@ const BROKEN: &str = "reset,connect-failure,refused-stream";
 const BROKEN_OR_CODES: &str = "reset,connect-failure,refused-stream,retriable-status-codes";
 
 /// Applies the first timeout and the first retry of the policies in scope.
+#[inline(never)]
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let engine = turn.engine;
     let (mut timeout, mut retry) = (None, None);

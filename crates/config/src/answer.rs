@@ -144,6 +144,7 @@ pub(super) fn read_redirect(
 }
 
 /// Reads `directResponse`.
+#[inline(never)]
 pub(super) fn read_direct_response(
     node: &Node<'_>,
     errors: &mut Errors,

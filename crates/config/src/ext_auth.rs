@@ -109,6 +109,7 @@ pub enum Ttl {
 }
 
 /// Reads `extAuth`.
+#[inline(never)]
 pub(super) fn read(
     node: &Node<'_>,
     errors: &mut Errors,

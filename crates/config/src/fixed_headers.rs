@@ -81,6 +81,7 @@ const fn value(of: Direction) -> [Field; 2] {
 }
 
 /// Reads `headerModifiers`.
+#[inline(never)]
 pub(super) fn read(node: &Node<'_>, errors: &mut Errors) -> HeaderModifiersConfig {
     let mut modifiers = HeaderModifiersConfig::default();
     let Some(fields) = node.object(HEADER_MODIFIERS, errors) else { return modifiers };

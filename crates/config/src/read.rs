@@ -334,6 +334,7 @@ fn read_host(node: &Node<'_>, errors: &mut Errors) -> Option<HostPattern> {
 
 /// Reads a rule. If another part of a rule is wrong, the rule is not used, but its expressions are
 /// still checked.
+#[inline(never)]
 fn read_authorization(node: &Node<'_>, errors: &mut Errors) -> Option<AuthorizationConfig> {
     let fields = node.object(shape::AUTHORIZATION, errors)?;
     // If it is left out, AgentGateway's default holds. If it is a wrong word, that has been

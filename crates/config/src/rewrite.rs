@@ -114,6 +114,7 @@ pub(super) const HOST_REWRITE_FIELDS: &[Field] = &[required(
 )];
 
 /// Reads `urlRewrite`.
+#[inline(never)]
 pub(super) fn read(
     node: &Node<'_>,
     errors: &mut Errors,

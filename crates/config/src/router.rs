@@ -22,6 +22,7 @@ pub struct RetryConfig {
 }
 
 /// Reads what `traffic` has of these into a policy.
+#[inline(never)]
 pub(super) fn read(traffic: &Object<'_>, policy: &mut PolicyConfig, errors: &mut Errors) {
     if let Some(node) = traffic.get("timeouts") {
         policy.request_timeout = read_timeout(&node, errors);

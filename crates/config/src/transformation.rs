@@ -50,6 +50,7 @@ pub(super) const TRANSFORMATION: Shape = Shape {
 };
 
 /// Reads `transformation`.
+#[inline(never)]
 pub(super) fn read(
     node: &Node<'_>,
     errors: &mut Errors,

@@ -221,6 +221,35 @@ pub async fn run(options: &Options) -> Result<(String, PathBuf), BenchError> {
     Ok((report, folder))
 }
 
+/// Measures only how long Envoys take to start, and what they hold resident: of the module, of one
+/// that is empty, and of the older one of the options. Gives a line for each.
+///
+/// # Errors
+/// When a guest cannot be built, or an Envoy does not do what it should.
+pub async fn run_starts(options: &Options) -> Result<String, BenchError> {
+    let guests = Guests::build()?;
+    let contestants = subject::Contestants::new(&guests, options)?;
+    let subjects = [subject::Subject::Empty, subject::Subject::WorkshopDenied];
+    let mut lines = String::new();
+    let starts = starts::measure_of(&contestants, &subjects, options.rounds).await?;
+    for start in starts {
+        let mut seconds = start.seconds;
+        seconds.sort_by(f64::total_cmp);
+        let median = seconds.get(seconds.len() / 2).copied().unwrap_or_default();
+        let least = seconds.first().copied().unwrap_or_default();
+        let name = start.subject.name();
+        lines += &format!("{name}: first answer after {median:.2} s, at least {least:.2} s\n");
+    }
+    for _ in 0..options.rounds.div_ceil(5) {
+        for row in loading::memory_of(&contestants, &subjects).await? {
+            let (one, further) = (row.one as f64 / 1e6, row.further / 1e6);
+            let name = row.subject.name();
+            lines += &format!("{name}: {one:.1} MB resident, {further:.1} for each worker more\n");
+        }
+    }
+    Ok(lines)
+}
+
 /// The report with its links to other documents, and to its charts, as they are from its folder.
 fn linked(text: &str, documents: &str, charts: &str) -> String {
     text.replace(report::DOCUMENT, &format!("]({documents}"))

@@ -127,8 +127,7 @@ pub(super) async fn memory(
     contestants: &Contestants,
     most: usize,
 ) -> Result<Vec<Memory>, BenchError> {
-    let mut rows = Vec::new();
-    for subject in [
+    let subjects = [
         Subject::NoFilter,
         Subject::Empty,
         Subject::FloorBinding,
@@ -136,10 +135,17 @@ pub(super) async fn memory(
         Subject::Amid(most),
         Subject::Native(most),
         Subject::Lua(most),
-    ]
-    .into_iter()
-    .chain(contestants.before())
-    {
+    ];
+    memory_of(contestants, &subjects).await
+}
+
+/// What Envoys hold resident with each of these, and with the older module if there is one.
+pub(super) async fn memory_of(
+    contestants: &Contestants,
+    subjects: &[Subject],
+) -> Result<Vec<Memory>, BenchError> {
+    let mut rows = Vec::new();
+    for subject in subjects.iter().copied().chain(contestants.before()) {
         let mut resident = [0_u64; 2];
         for (workers, resident) in [1, 3].into_iter().zip(&mut resident) {
             let name = subject.name();

@@ -13,6 +13,7 @@ const USAGE: &str = "\
 usage: bench [--quick] [--rounds N] [--seconds S] [--document] [--before FILE]
              [--checkout FOLDER]
        bench --features [--quick] [--rounds N] [--seconds S] [--document] [--checkout FOLDER]
+       bench --starts [--rounds N] [--before FILE] [--checkout FOLDER]
        bench --worst [--checkout FOLDER]
        bench --profile MODULE [--checkout FOLDER]
   --document         write the figures to docs/benchmarks.md too
@@ -20,6 +21,7 @@ usage: bench [--quick] [--rounds N] [--seconds S] [--document] [--before FILE]
                      a real Envoy
   --profile MODULE   how many instructions each function of the module takes of the workshop's
                      requests; the module has kept its names
+  --starts           only how long Envoys take to start, in N rounds, and what they hold resident
   --features         only what each feature costs; with --document its part of the page
   --before FILE      an older module, whose starts and memory are measured in the same run
   --quick            few rounds, requests and policies, to see whether it works
@@ -76,14 +78,19 @@ async fn main() -> ExitCode {
             }
         };
     }
+    let only_starts = arguments.first().is_some_and(|argument| argument == "--starts");
     let only_features = arguments.first().is_some_and(|argument| argument == "--features");
-    let arguments = arguments.into_iter().skip(usize::from(only_features));
+    let arguments = arguments.into_iter().skip(usize::from(only_features || only_starts));
     let Some(options) = options(arguments) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    if only_features {
-        return match bench::run_features(&options).await {
+    if only_starts || only_features {
+        let section = match only_starts {
+            true => bench::run_starts(&options).await,
+            false => bench::run_features(&options).await,
+        };
+        return match section {
             Ok(section) => {
                 print!("{section}");
                 ExitCode::SUCCESS

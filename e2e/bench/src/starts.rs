@@ -23,11 +23,20 @@ pub(super) async fn measure(
     say("starts");
     let subjects =
         [Subject::NoFilter, Subject::Empty, Subject::FloorBinding, Subject::WorkshopDenied];
-    let start = |subject| Start { subject, seconds: Vec::new() };
-    let mut starts: Vec<Start> =
-        subjects.into_iter().chain(contestants.before()).map(start).collect();
     // As many starts as take some twenty seconds.
-    for _ in 0..options.rounds.div_ceil(5) {
+    measure_of(contestants, &subjects, options.rounds.div_ceil(5)).await
+}
+
+/// Starts an Envoy of each of these, and of the older module if there is one, so many times.
+pub(super) async fn measure_of(
+    contestants: &Contestants,
+    subjects: &[Subject],
+    times: usize,
+) -> Result<Vec<Start>, BenchError> {
+    let start = |subject| Start { subject, seconds: Vec::new() };
+    let subjects = subjects.iter().copied().chain(contestants.before());
+    let mut starts: Vec<Start> = subjects.map(start).collect();
+    for _ in 0..times {
         for start in &mut starts {
             let name = start.subject.name();
             let setup = Setup {

@@ -51,6 +51,7 @@ impl Made {
 
 impl Index {
     /// The index of these policies.
+    #[inline(never)]
     pub(in crate::policy) fn new(entries: &[Entry<'_>]) -> Index {
         let popularity = Popularity::new(entries);
         let (mut index, mut made) = (Index::default(), Made::default());

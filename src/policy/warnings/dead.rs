@@ -21,6 +21,7 @@ struct Of<'c> {
 }
 
 /// Warns of enforced Allows that can never matter.
+#[inline(never)]
 pub(super) fn add(
     warnings: &mut Warnings,
     config: &Config,

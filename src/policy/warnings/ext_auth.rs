@@ -25,6 +25,7 @@ const OPEN_TO_FORGERY: &str = "while the service fails, the rule reads headers a
     or leave `failureMode` out";
 
 impl Warnings {
+    #[inline(never)]
     pub(super) fn add_ext_auth(&mut self, config: &Config, policies: &[Policy]) {
         let asks =
             |policy: &PolicyConfig| policy.mode == Mode::Enforce && policy.ext_auth.is_some();

@@ -5,6 +5,7 @@ use crate::config::{ConditionalConfig, Config, Mode, RateLimitConfig, Spot};
 
 impl Warnings {
     /// Looks at the rate limits of all policies.
+    #[inline(never)]
     pub(super) fn add_limits(&mut self, config: &Config) {
         for policy in &config.policies {
             let Some(limits) = &policy.rate_limit else { continue };

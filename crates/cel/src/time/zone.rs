@@ -115,12 +115,13 @@ fn named(name: &str) -> Option<&'static str> {
         let start = before.map_or(0, |at| at.saturating_add(1));
         let end = bytes.get(middle..)?.iter().position(|byte| *byte == b'\n')?;
         let end = middle.saturating_add(end);
-        let (found, rule) = rest.get(start..end)?.split_once(' ')?;
-        match name.cmp(found) {
-            std::cmp::Ordering::Equal => return Some(rule),
-            std::cmp::Ordering::Less => rest = rest.get(..start)?,
-            std::cmp::Ordering::Greater => rest = rest.get(end.saturating_add(1)..)?,
+        let line = rest.get(start..end)?;
+        if let Some(rule) = line.strip_prefix(name).and_then(|behind| behind.strip_prefix(' ')) {
+            return Some(rule);
         }
+        // Behind a zone's name is a blank, which is less than what names have: lines have the
+        // order of their names.
+        rest = if name < line { rest.get(..start)? } else { rest.get(end.saturating_add(1)..)? };
     }
     None
 }
