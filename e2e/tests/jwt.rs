@@ -275,5 +275,5 @@ fn claims_cost_one_host_call_where_they_are_read_and_nothing_elsewhere() {
         assert_eq!(with.total_calls() - without.total_calls(), 1, "{what}");
     }
     // What `docs/expressions.md` says.
-    assert!(once.fuel - without.fuel <= 23_000, "{}", once.fuel - without.fuel);
+    assert!(once.fuel - without.fuel <= 24_500, "{}", once.fuel - without.fuel);
 }

@@ -36,8 +36,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// If the bytes that follow are no field.
-    // Not in each of its callers: they are many, and none is in a hurry.
-    #[inline(never)]
+    #[inline]
     pub fn field(&mut self) -> Result<Option<Field<'a>>, Malformed> {
         if self.rest.is_empty() {
             return Ok(None);
@@ -65,7 +64,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Seven bits a byte, the lowest first; the last byte has its highest bit clear.
-    #[inline(never)]
+    #[inline]
     fn varint(&mut self) -> Result<u64, Malformed> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
@@ -90,6 +89,7 @@ impl<'a> Reader<'a> {
         Ok(*bytes)
     }
 
+    #[inline]
     fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
         let (bytes, rest) = self.rest.split_at_checked(length).ok_or(Malformed::Truncated)?;
         self.rest = rest;
@@ -140,6 +140,7 @@ impl<'a> Field<'a> {
     ///
     /// # Errors
     /// If the field has another wire type.
+    #[inline]
     pub fn bytes(&self) -> Result<&'a [u8], Malformed> {
         match self.value {
             Value::Bytes(bytes) => Ok(bytes),
@@ -151,7 +152,7 @@ impl<'a> Field<'a> {
     ///
     /// # Errors
     /// If the field has another wire type, or is not UTF-8.
-    #[inline(never)]
+    #[inline]
     pub fn text(&self) -> Result<&'a str, Malformed> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Malformed::Text)
     }
@@ -160,6 +161,7 @@ impl<'a> Field<'a> {
     ///
     /// # Errors
     /// If the field has another wire type.
+    #[inline]
     pub fn message(&self) -> Result<Reader<'a>, Malformed> {
         self.bytes().map(Reader::new)
     }

@@ -257,6 +257,7 @@ fn wrap(node: &mut IdedExpr, function: &str, number: Option<i64>) {
 
 /// Whether a call is that of an operator, whose result is never large. The names of operators have
 /// no letters, except for those that macros use internally.
+#[inline]
 fn is_operator(name: &str) -> bool {
     name == op::NOT_STRICTLY_FALSE
         || name == op::IN

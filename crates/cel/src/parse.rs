@@ -75,6 +75,7 @@ struct Parser<'s, W> {
 type Parsed<T = Node> = Result<T, Fault>;
 
 /// The operator of a symbol between two operands: its name in the tree, and how tightly it binds.
+#[inline]
 fn operator_of(symbol: &str) -> Option<(&'static str, u8)> {
     Some(match symbol {
         "||" => (op::LOGICAL_OR, 1),
@@ -123,10 +124,12 @@ impl<'s, W: Written> Parser<'s, W> {
         Ok(std::mem::replace(&mut self.token, token))
     }
 
+    #[inline]
     fn is(&self, symbol: &str) -> bool {
         matches!(self.token, Token::Symbol(found) if found == symbol)
     }
 
+    #[inline]
     fn eat(&mut self, symbol: &str) -> Parsed<bool> {
         let found = self.is(symbol);
         if found {
