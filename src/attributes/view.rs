@@ -55,6 +55,9 @@ pub(crate) struct ChosenLine<'a> {
     pub(crate) value: &'a [u8],
 }
 
+/// How long a line may be that is looked through for commas without steps.
+const GLANCED: usize = 256;
+
 impl<'a> View<'a> {
     /// A request as it came, with what services have made of its headers.
     pub(crate) fn new(facts: &'a Facts<'a>, callers: &'a Callers) -> Self {
@@ -297,12 +300,12 @@ impl<'a> View<'a> {
         })
     }
 
-    /// Whether a header of the request came on one line at most, which Envoy has not joined from
-    /// others that a Deny is to look at.
+    /// Whether a header of the request is seen, for no steps, to have come on one line at most,
+    /// which Envoy has not joined from others that a Deny is to look at.
     pub(crate) fn has_one_line(&self, name: &str, action: Action) -> bool {
+        let is_whole = |line: &[u8]| line.len() <= GLANCED && !line.contains(&b',');
         !self.request.may_repeat(name.as_bytes())
-            && (action != Action::Deny
-                || self.request.alike(name.as_bytes()).all(|line| !line.contains(&b',')))
+            && (action != Action::Deny || self.request.alike(name.as_bytes()).all(is_whole))
     }
 
     pub(crate) fn request_headers(&self) -> HeadersView<'a> {

@@ -18,6 +18,8 @@ use crate::request::inline;
 /// The most readings for which a rule is evaluated; for a request with more, it fails. Each costs
 /// as much as evaluating the rule once.
 pub(crate) const MAX_READINGS: usize = 512;
+/// How many bytes of a line can be searched for a comma for one step.
+const SEARCHED_A_STEP: usize = 128;
 /// How many bytes of a line can be split at commas for one step.
 const PARTED_A_STEP: usize = 16;
 /// How many bytes of cookies can be examined for one step.
@@ -274,14 +276,14 @@ impl<'a> Repeated<'a> {
         let lines: Vec<&'a [u8]> = headers.values(&name).collect();
         // Envoy may have joined the lines, and the origin may split them again: a Deny is evaluated
         // for the parts as well.
-        let is_joined = action == Action::Deny
-            && lines.iter().any(|line| line.contains(&b','))
-            && inline::is_of_request(&name);
         let mut parts: Vec<&[u8]> = Vec::new();
-        if is_joined {
-            parts.extend(lines.iter().copied().flat_map(value::joined_parts));
+        if action == Action::Deny && inline::is_of_request(&name) {
             let length = lines.iter().fold(0, |sum, line| line.len().saturating_add(sum));
-            allowance.spend_on(length, PARTED_A_STEP);
+            allowance.spend_on(length, SEARCHED_A_STEP);
+            if lines.iter().any(|line| line.contains(&b',')) {
+                parts.extend(lines.iter().copied().flat_map(value::joined_parts));
+                allowance.spend_on(length, PARTED_A_STEP);
+            }
         }
         (lines.len() > 1 || !parts.is_empty()).then_some(Repeated { name, lines, parts })
     }

@@ -152,3 +152,19 @@ fn a_sum_is_what_cel_says() {
         assert!(with_request(0, 1, |view| rule(source, view)).is_err(), "{source}");
     }
 }
+
+#[test]
+fn names_of_fields_in_other_alphabets_are_paid_for_by_the_byte() {
+    // Of U+0390, three letters are made, each of which has other forms.
+    for (letter, least) in [("a", 16_000), ("\u{390}", 73_000), ("\u{4e00}", 73_000)] {
+        let document = format!("{{\"{}\": 1}}", letter.repeat(57_000 / letter.len()));
+        let scene = Scene { lines: vec![(b"x", document.as_bytes())], ..Scene::default() };
+        let source = "json(request.headers['x']).size() == 1";
+        let rule = Expression::compile(Scope::of(&TABLE), source, Phase::Request, Expected::Rule);
+        let (rule, allowance) = (rule.expect(source), Allowance::whole());
+        let found = scene.view(Phase::Request, |view| rule.matches(view, &allowance));
+        assert_eq!((found, allowance.breached()), (Ok(true), None), "{letter}");
+        let spent = allowance.spent();
+        assert!((least..least + 1_000).contains(&spent), "{letter}: {spent}");
+    }
+}

@@ -23,6 +23,9 @@ const MAX_DEPTH: usize = 32;
 const MAX_VALUES: usize = 4096;
 /// The square of how many keys are sorted for a step.
 const MOVED_A_STEP: usize = 512;
+/// How many bytes of a field's name that is not ASCII are put into one letter case for a step: each
+/// letter is looked up for each of its forms.
+const FOLDED_A_STEP: usize = 1;
 
 /// Reads one document.
 pub(super) fn read<'p>(
@@ -116,6 +119,9 @@ impl<'de> Visitor<'de> for Reader<'_> {
         let inside = self.inside()?;
         let (mut entries, mut folded) = (Vec::new(), Vec::new());
         while let Some(name) = fields.next_key::<String>()? {
+            if !name.is_ascii() && !self.allowance.spend_on(name.len(), FOLDED_A_STEP) {
+                return Err(self.refuse());
+            }
             // Some readers (Go's, .NET's) ignore the letter case of a field's name.
             folded.push((Value::made(&without_case(&name)), Value::Null));
             entries.push((Value::made(&name), fields.next_value_seed(inside)?));
