@@ -13,13 +13,14 @@ const FEW: usize = 8;
 
 /// Sorts items by an order; those that are equal keep their order.
 pub fn by<T>(items: &mut [T], order: impl Fn(&T, &T) -> Ordering) {
-    let greater = |a: usize, b: usize| match (items.get(a), items.get(b)) {
-        (Some(left), Some(right)) => order(left, right).is_gt(),
-        _ => false,
-    };
     let count = items.len();
     if count > FEW {
-        let mut places = places(count, &|a, b| greater(a, b) || (a > b && !greater(b, a)));
+        // One comparison says it of both orders. Those that are equal keep theirs.
+        let after = |a: usize, b: usize| match (items.get(a), items.get(b)) {
+            (Some(left), Some(right)) => order(left, right).then(a.cmp(&b)).is_gt(),
+            _ => false,
+        };
+        let mut places = places(count, &after);
         put(&mut places, &mut |a, b| items.swap(a, b));
         return;
     }

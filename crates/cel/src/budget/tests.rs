@@ -168,3 +168,19 @@ fn names_of_fields_in_other_alphabets_are_paid_for_by_the_byte() {
         assert!((least..least + 1_000).contains(&spent), "{letter}: {spent}");
     }
 }
+
+#[test]
+fn fields_in_thousands_are_paid_for_as_they_are_sorted() {
+    for (count, least) in [(64, 100), (4_000, 62_000)] {
+        let fields: Vec<String> = (0..count).map(|field| format!("\"k{field:04}\":1")).collect();
+        let document = format!("{{{}}}", fields.join(","));
+        let scene = Scene { lines: vec![(b"x", document.as_bytes())], ..Scene::default() };
+        let source = format!("json(request.headers['x']).size() == {count}");
+        let rule = Expression::compile(Scope::of(&TABLE), &source, Phase::Request, Expected::Rule);
+        let (rule, allowance) = (rule.expect(&source), Allowance::whole());
+        let found = scene.view(Phase::Request, |view| rule.matches(view, &allowance));
+        assert_eq!((found, allowance.breached()), (Ok(true), None), "{count}");
+        let spent = allowance.spent();
+        assert!((least..least + 2_000).contains(&spent), "{count}: {spent}");
+    }
+}

@@ -26,6 +26,8 @@ const MOVED_A_STEP: usize = 512;
 /// How many bytes of a field's name that is not ASCII are put into one letter case for a step: each
 /// letter is looked up for each of its forms.
 const FOLDED_A_STEP: usize = 1;
+/// The most fields of an object that are sorted for what reading them costs.
+const FEW_FIELDS: usize = 64;
 
 /// Reads one document.
 pub(super) fn read<'p>(
@@ -125,6 +127,11 @@ impl<'de> Visitor<'de> for Reader<'_> {
             // Some readers (Go's, .NET's) ignore the letter case of a field's name.
             folded.push((Value::made(&without_case(&name)), Value::Null));
             entries.push((Value::made(&name), fields.next_value_seed(inside)?));
+        }
+        let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+        let rounds = u64::from(u64::BITS.saturating_sub(count.leading_zeros()));
+        if entries.len() > FEW_FIELDS && !self.allowance.spend(count.saturating_mul(rounds)) {
+            return Err(self.refuse());
         }
         match (Map::of(folded), Map::of(entries)) {
             (Ok(_), Ok(map)) => Ok(Value::map(map)),
