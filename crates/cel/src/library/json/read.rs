@@ -15,6 +15,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 use super::{MAX_DEPTH, MAX_VALUES};
 use crate::bridge;
+use crate::regex::without_case;
 
 /// Reads one document.
 pub(super) fn value(text: &[u8]) -> serde_json::Result<Box<dyn Val>> {
@@ -104,7 +105,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
         // Some readers (Go's, .NET's) ignore the letter case of a field's name.
         let mut folded: HashSet<String> = HashSet::new();
         while let Some(name) = fields.next_key::<String>()? {
-            let first = folded.insert(name.to_uppercase().to_lowercase());
+            let first = folded.insert(without_case(&name));
             let value = fields.next_value_seed(inside)?;
             if !first || map.insert(CelMapKey::from(name), value).is_some() {
                 bridge::breach();
