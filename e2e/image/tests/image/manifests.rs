@@ -53,7 +53,10 @@ fn the_project_s_own_files_get_the_image_and_stay_the_same_otherwise() {
     let from = workspace_root().join("filter-config");
     let to = tempfile::tempdir().expect("a folder");
     let plugins = write(&from, to.path(), &image(), DIGEST).expect("written");
-    assert_eq!(plugins, 7, "three policy steps, of both kinds, and that with a credential");
+    assert_eq!(
+        plugins, 8,
+        "three policy steps, of both kinds, one with a credential, one with tokens"
+    );
 
     let (before, after) = (files_in(&from), files_in(to.path()));
     let names = |files: &[(std::path::PathBuf, Vec<u8>)]| {
