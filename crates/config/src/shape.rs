@@ -8,6 +8,7 @@ mod global_limit;
 mod rate_limit;
 mod record;
 mod router;
+mod transformation;
 mod words;
 
 use super::answer::{DIRECT_RESPONSE, REDIRECT};
@@ -16,8 +17,7 @@ use super::reply::{DENIAL, DENIAL_IS};
 use super::rewrite::{HOST_REWRITE_FIELDS, URL_REWRITE};
 use super::transformation::TRANSFORMATION;
 use super::{
-    Direction, MAX_HOSTS, MAX_MATCH_EXPRESSIONS, MAX_POLICIES, MAX_TRANSFORMATIONS,
-    MAX_TRUST_DOMAINS, MAX_VARIABLES,
+    Direction, MAX_HOSTS, MAX_MATCH_EXPRESSIONS, MAX_POLICIES, MAX_TRUST_DOMAINS, MAX_VARIABLES,
 };
 pub(super) use backend::{
     AUTH, AUTH_IS, BACKEND, BACKEND_IS, BASIC, CLIENT_CREDENTIALS, CLIENT_CREDENTIALS_ARE, COOKIE,
@@ -35,6 +35,7 @@ pub(super) use global_limit::{
 pub(super) use rate_limit::{LOCAL_LIMIT, LOCAL_LIMITS, RATE_LIMIT};
 pub(super) use record::{ADDED, ADDED_FIELDS, RECORD_FIELDS};
 pub(super) use router::{RETRIED, RETRY_CODES, TIMES};
+pub(super) use transformation::{HEADERS, REQUEST, RESPONSE, header_value};
 pub use words::OFF;
 pub(super) use words::{
     ACTION, AUDIT_LOG, CLIENT_AUTH, COMBINE, COUNTED, DEFAULT_ACTION, FAILURE_MODE, HOST_BINDING,
@@ -452,68 +453,3 @@ pub(super) const MATCH_EXPRESSIONS: Bounds = Bounds {
     limit: MAX_MATCH_EXPRESSIONS,
     if_empty: Some("give an expression (`true` for one that always matches)"),
 };
-
-const SET: &str = "Headers that get this one value, whatever they had before. If the value's \
-    expression fails, the header is left out, the caller's own as well.";
-const ADD: &str =
-    "Headers that get one more value. If the value's expression fails, it is left out.";
-const REMOVE: &str = "Headers that lose all their values.";
-
-/// `traffic.transformation.request`
-pub(super) const REQUEST: &[Field] = &[
-    field(
-        "set",
-        Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Request, true), &[])),
-        SET,
-    ),
-    field(
-        "add",
-        Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Request, false), &[])),
-        ADD,
-    ),
-    field(
-        "remove",
-        Kind::List(HEADERS, &Kind::Text(Text::Header { of: Direction::Request, pseudo: false })),
-        REMOVE,
-    ),
-    REQUEST_BODY,
-];
-
-/// `traffic.transformation.response`
-pub(super) const RESPONSE: &[Field] = &[
-    field(
-        "set",
-        Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Response, true), &[])),
-        SET,
-    ),
-    field(
-        "add",
-        Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Response, false), &[])),
-        ADD,
-    ),
-    field(
-        "remove",
-        Kind::List(HEADERS, &Kind::Text(Text::Header { of: Direction::Response, pseudo: false })),
-        REMOVE,
-    ),
-    RESPONSE_BODY,
-];
-
-/// `set`, `add` and `remove`
-pub(super) const HEADERS: Bounds = Bounds { limit: MAX_TRANSFORMATIONS, if_empty: None };
-
-/// One of `set` or `add`.
-pub(super) const fn header_value(of: Direction, pseudo: bool) -> [Field; 2] {
-    [
-        required(
-            "name",
-            Kind::Text(Text::Header { of, pseudo }),
-            "The header's name. Letter case does not matter.",
-        ),
-        required(
-            "value",
-            Kind::Text(Text::Expression),
-            "A CEL expression that returns a string or bytes; a fixed text is `'\"text\"'`.",
-        ),
-    ]
-}
