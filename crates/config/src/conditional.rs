@@ -73,6 +73,22 @@ pub(super) struct Shape {
     pub(super) form_is: &'static [Condition],
 }
 
+/// The fields of a form, and `conditional` behind them. `M` is one more than `N`.
+pub(super) const fn and_conditional<const N: usize, const M: usize>(
+    form: [Field; N],
+    conditional: Field,
+) -> [Field; M] {
+    let mut whole = [conditional; M];
+    let (mut rest, mut fields): (&mut [Field], &[Field]) = (&mut whole, &form);
+    while let (Some((slot, slots)), Some((field, more))) =
+        (rest.split_first_mut(), fields.split_first())
+    {
+        *slot = *field;
+        (rest, fields) = (slots, more);
+    }
+    whole
+}
+
 /// `conditional`
 pub(super) const ENTRIES: Bounds =
     Bounds { limit: MAX_CONDITIONAL, if_empty: Some("give an entry, or leave the field out") };

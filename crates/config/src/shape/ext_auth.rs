@@ -5,7 +5,7 @@ use super::backend::{REFERENCE, REFERENCE_IS};
 use super::words::FAILURE_MODE;
 use super::{Bounds, Condition, Field, Kind, Text, field, listed, required};
 use crate::bodies::MAX_BODY_SIZE;
-use crate::conditional::{CONDITIONAL, ENTRIES, Shape, entry};
+use crate::conditional::{CONDITIONAL, ENTRIES, Shape, and_conditional, entry};
 use crate::ext_auth::{MAX_CACHE_ENTRIES, MAX_CACHE_KEYS, MAX_EXTENSION, MAX_METADATA_NAME};
 use crate::{Direction, MAX_CLUSTER};
 
@@ -68,7 +68,7 @@ const FORWARD_FIELD: Field = field(
      then change no header of the request, and is not kept.",
 );
 
-const FORM: &[Field] = &[
+const FIELDS: [Field; 10] = [
     BACKEND_REF,
     CLUSTER,
     HOST,
@@ -80,6 +80,7 @@ const FORM: &[Field] = &[
     CACHE_FIELD,
     FORWARD_FIELD,
 ];
+const FORM: &[Field] = &FIELDS;
 const FORM_IS: &[Condition] = &[
     Condition::OneOf(&["backendRef", "cluster"]),
     Condition::Needs("cluster", "host"),
@@ -88,23 +89,14 @@ const FORM_IS: &[Condition] = &[
 
 /// `traffic.extAuth`
 pub(crate) const EXT_AUTH: Shape = Shape {
-    whole: &[
-        BACKEND_REF,
-        CLUSTER,
-        HOST,
-        FAILURE,
-        TIMEOUT,
-        GRPC_FIELD,
-        HTTP_FIELD,
-        CREDENTIALS,
-        CACHE_FIELD,
-        FORWARD_FIELD,
+    whole: &and_conditional::<10, 11>(
+        FIELDS,
         field(
             "conditional",
             Kind::List(ENTRIES, &Kind::Object(&entry(Kind::Object(FORM, FORM_IS)), &[])),
             CONDITIONAL,
         ),
-    ],
+    ),
     whole_is: &[
         Condition::OneOf(&["backendRef", "cluster", "conditional"]),
         Condition::Needs("cluster", "host"),
